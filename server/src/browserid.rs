@@ -65,6 +65,7 @@ fn policy(settings: &Settings) -> Policy {
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let allowed = &settings.browserid_allowed_issuers;
     Policy {
+        max_lifetime: settings.browserid_assertion_age(),
         issuer_algs,
         allow_host_port: settings.dev,
         trusted_issuers: settings.browserid_trusted_issuers.clone(),

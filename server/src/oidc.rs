@@ -25,7 +25,7 @@ pub(crate) fn verifier(settings: &Settings) -> Result<Option<Oidc>, SetUpError> 
     if issuers.is_empty() {
         return Ok(None);
     }
-    Oidc::new(issuers, settings.dev).map(Some)
+    Oidc::with_token_age(issuers, settings.dev, settings.id_token_age()).map(Some)
 }
 
 /// Returns the code flow of a server with this public URL.

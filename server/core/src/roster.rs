@@ -213,6 +213,13 @@ impl<H> Roster<H> {
         })
     }
 
+    /// Returns true if a visibility list shows a device to no Application that its present list
+    /// leaves out. A device without a list is seen by all, and an unknown one by none.
+    pub fn narrows_visibility(&self, name: &DeviceName, apps: &[AppId]) -> bool {
+        let device = self.devices.iter().find(|device| device.name == *name);
+        device.is_none_or(|device| device.narrows_visibility(apps))
+    }
+
     /// Returns the devices that are connected or in their grace time.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         self.devices.iter().filter(|d| d.is_present()).map(Device::info).collect()

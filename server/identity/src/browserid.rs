@@ -109,11 +109,13 @@ impl BrowserId {
         self.check_certificate_signature(certificate_message, keys).await?;
         self.check_assertion_signature(assertion_message, &certificate.public_key).await?;
         let email = self.email(&certificate)?;
+        let expires_at = certificate.validity.expires_at.min(assertion.validity.expires_at);
         let identity = Identity {
             issuer: certificate.issuer,
             subject: certificate.principal,
             email,
-            expires_at: certificate.validity.expires_at.min(assertion.validity.expires_at),
+            expires_at,
+            accepted_until: expires_at,
             digest,
             generation: certificate.generation,
         };
@@ -139,6 +141,10 @@ impl BrowserId {
         }
         assertion.validity.check(now, self.policy.skew)?;
         certificate.validity.check(now, self.policy.skew)?;
+        // A used assertion is remembered until it ends.
+        if assertion.validity.expires_at > now + self.policy.max_lifetime {
+            return Err(Reason::TooLong);
+        }
         let domain =
             email_host(&certificate.principal, self.policy.hosts()).ok_or(Reason::InvalidEmail)?;
         if !names::is_host(&certificate.issuer, self.policy.hosts()) {

@@ -126,6 +126,7 @@ mod tests {
                 subject: String::new(),
                 email: String::new(),
                 expires_at: now,
+                accepted_until: now,
                 digest: [0; 32],
                 generation: None,
             })

@@ -5,6 +5,8 @@
 //! cannot change between the check and its use (DNS rebinding). There are no redirects, cookies,
 //! proxies, decompression and connection reuse.
 
+mod dns;
+
 mod resolver;
 
 mod address;
@@ -19,10 +21,12 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
+use self::dns::DnsLookup;
 pub use self::options::{FetchLimits, GuardOptions};
-use self::resolver::{GuardedResolver, Lookup, ResolveError, SystemLookup};
+use self::resolver::{GuardedResolver, Lookup, ResolveError};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -63,6 +67,9 @@ pub enum FetchError {
     /// An address of the host is not a public one.
     #[error("the host has an address that is not public")]
     ForbiddenAddress,
+    /// Too many requests of this client are in progress.
+    #[error("too many requests to other hosts are in progress")]
+    Busy,
     /// The time limit is exceeded.
     #[error("the host did not respond in time")]
     Timeout,
@@ -88,6 +95,8 @@ pub struct GuardedClient {
     client: Client,
     options: GuardOptions,
     limits: FetchLimits,
+    /// One permit for each request in progress. Clones share them; another client has its own.
+    permits: Arc<Semaphore>,
 }
 
 impl GuardedClient {
@@ -104,7 +113,7 @@ impl GuardedClient {
     /// # Errors
     /// [`SetUpError`] if TLS cannot be set up.
     pub fn with_limits(options: GuardOptions, limits: FetchLimits) -> Result<Self, SetUpError> {
-        Self::with_lookup(options, limits, Arc::new(SystemLookup))
+        Self::with_lookup(options, limits, Arc::new(DnsLookup::default()))
     }
 
     fn with_lookup(
@@ -113,7 +122,7 @@ impl GuardedClient {
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SetUpError> {
         let client = Client::builder()
-            .dns_resolver(GuardedResolver::new(lookup, options))
+            .dns_resolver(GuardedResolver::new(lookup, options, limits.connect))
             .no_proxy()
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -128,7 +137,8 @@ impl GuardedClient {
             .user_agent(concat!("presence/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(SetUpError)?;
-        Ok(Self { client, options, limits })
+        let permits = Arc::new(Semaphore::new(limits.concurrent));
+        Ok(Self { client, options, limits, permits })
     }
 
     /// Sends a GET request to `url`.
@@ -189,6 +199,8 @@ impl GuardedClient {
     }
 
     async fn fetch(&self, request: RequestBuilder) -> Result<FetchedResponse, FetchError> {
+        // All work of a request is in its future, so nothing goes on after the permit is returned.
+        let _permit = self.permits.try_acquire().map_err(|_full| FetchError::Busy)?;
         tokio::time::timeout(self.limits.total, self.send(request))
             .await
             .map_err(|_| FetchError::Timeout)?
@@ -260,6 +272,7 @@ fn fetch_error(error: &reqwest::Error) -> FetchError {
             return match error {
                 ResolveError::NoAddress => FetchError::NotResolvable,
                 ResolveError::Forbidden => FetchError::ForbiddenAddress,
+                ResolveError::Timeout => FetchError::Timeout,
             };
         }
         cause = error.source();

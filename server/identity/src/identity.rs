@@ -47,9 +47,11 @@ pub struct Identity {
     pub email: String,
     /// The end of the proof: the earlier of the assertion's and the certificate's expiry.
     pub expires_at: UnixMillis,
+    /// The end of the time for which the proof is accepted, at most `expires_at`.
+    pub accepted_until: UnixMillis,
     /// The SHA-256 of the signed texts: the key for a replay cache, which keeps it until
-    /// `expires_at`. The text of the proof is not suitable as the key, because one assertion has
-    /// several spellings (rule 32).
+    /// `accepted_until`. The text of the proof is not suitable as the key, because one assertion
+    /// has several spellings (rule 32).
     pub digest: [u8; 32],
     /// The claim `fxa-generation` in milliseconds, if the issuer gives it. It grows when the
     /// password changes, so the caller rejects a smaller value than an earlier one (rule 31).
@@ -127,6 +129,8 @@ pub enum Reason {
     NonceMismatch,
     /// The proof is not valid yet.
     NotYetValid,
+    /// The proof ends too late, or was issued too long ago.
+    TooLong,
     /// The proof is longer than allowed.
     TooLarge,
     /// The key ID selects no key of the issuer, or more than one.
@@ -163,6 +167,7 @@ impl Reason {
             Self::NonceMismatch => "nonce_mismatch",
             Self::NotYetValid => "not_yet_valid",
             Self::TooLarge => "too_large",
+            Self::TooLong => "too_long",
             Self::UnknownKid => "unknown_kid",
             Self::UntrustedIssuer => "untrusted_issuer",
             Self::WeakKey => "weak_key",
@@ -189,6 +194,7 @@ mod tests {
             subject: "alice@idp.example".to_owned(),
             email: "alice@idp.example".to_owned(),
             expires_at: UnixMillis::new(1),
+            accepted_until: UnixMillis::new(1),
             digest: [7; 32],
             generation: None,
         };

@@ -37,24 +37,26 @@ mod vectors;
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use self::algorithm::JwsAlgorithm;
 pub use self::cached_document::DocumentError;
-pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn};
+pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn, ResumedSignIn};
 pub use self::flow_error::FlowError;
 pub use self::settings::{ClientSecret, IssuerSettings, validate_issuers};
 
-use self::issuer::{Issuer, Token};
+use self::issuer::{Issuer, MAX_TOKEN_AGE, Token};
 use crate::fetch::{FetchLimits, GuardOptions, GuardedClient, SetUpError};
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
 /// The limits of a request to an issuer.
 const FETCH_LIMITS: FetchLimits = FetchLimits {
-    connect: std::time::Duration::from_secs(3),
-    total: std::time::Duration::from_secs(8),
+    connect: Duration::from_secs(3),
+    total: Duration::from_secs(8),
     body: 256 * 1024,
+    concurrent: 128,
 };
 
 /// The verifier of ID tokens of the configured issuers. Clones share the cached documents.
@@ -64,12 +66,24 @@ pub struct Oidc {
 }
 
 impl Oidc {
-    /// Creates a verifier that trusts these issuers. `development` allows `http` on loopback
-    /// addresses.
+    /// Creates a verifier that trusts these issuers, and accepts a token for 15 minutes after its
+    /// issue. `development` allows `http` on loopback addresses.
     ///
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(settings: &[IssuerSettings], development: bool) -> Result<Self, SetUpError> {
+        Self::with_token_age(settings, development, MAX_TOKEN_AGE)
+    }
+
+    /// Creates a verifier like [`Oidc::new`] that accepts a token for this time after its issue.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn with_token_age(
+        settings: &[IssuerSettings],
+        development: bool,
+        max_token_age: Duration,
+    ) -> Result<Self, SetUpError> {
         let client = |internal| {
             let options = GuardOptions {
                 allow_http: false,
@@ -80,7 +94,7 @@ impl Oidc {
         };
         let issuers = settings
             .iter()
-            .map(|one| Ok(Arc::new(Issuer::new(one.clone(), client(one.internal)?))))
+            .map(|one| Ok(Arc::new(Issuer::new(one.clone(), max_token_age, client(one.internal)?))))
             .collect::<Result<_, SetUpError>>()?;
         Ok(Self { issuers })
     }

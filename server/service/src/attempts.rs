@@ -32,6 +32,8 @@ pub(crate) enum CredentialKind {
     Assertion,
     /// A token or an API key.
     Secret,
+    /// A cookie. Any site can make a browser send it, so a refusal is not counted.
+    Cookie,
 }
 
 /// The check of one credential, whose refusal is counted.
@@ -88,11 +90,13 @@ impl AttemptCounter {
                 self.sign_ins.check(&address)?;
             }
             CredentialKind::Assertion => self.throttled.check(address)?,
-            CredentialKind::Secret => {}
+            CredentialKind::Secret | CredentialKind::Cookie => {}
         }
         let error = match as_one_call(check(Attempt { client })).await {
             Ok(accepted) => return Ok(accepted),
-            Err(error) if !rejects_credential(error.errno) => return Err(error),
+            Err(error) if kind == CredentialKind::Cookie || !rejects_credential(error.errno) => {
+                return Err(error);
+            }
             Err(error) => error,
         };
         let Err(slow_down) = self.failures.check(&address) else { return Err(error) };
@@ -208,6 +212,16 @@ mod tests {
             assert_eq!(try_once(&counter, kind, Ok(())).await, slow_down, "{kind:?}");
         }
         clock.advance(Duration::from_secs(1));
+        assert_eq!(try_once(&counter, CredentialKind::SignIn, Ok(())).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_refused_cookie_is_not_counted() {
+        let (counter, _) = counter();
+        let expired = Err(Errno::SessionExpired);
+        for _ in 0..10 {
+            assert_eq!(try_once(&counter, CredentialKind::Cookie, expired).await, expired);
+        }
         assert_eq!(try_once(&counter, CredentialKind::SignIn, Ok(())).await, Ok(()));
     }
 

@@ -7,11 +7,11 @@ use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::DeviceInfo;
 use presence_core::{Clock, Email, Notification, Settlement, UserId, View};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
-use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, Status};
 use presence_store::{LoadedUser, Store, Writer};
 pub use presence_store::{PENDING_PAGE, WriteReply};
 
-use crate::attempts::Attempt;
+use crate::attempts::{Attempt, CredentialKind};
 use crate::ended_devices::EndedProofs;
 use crate::errors::from_store;
 use crate::hub::{DeviceConnection, Hub};
@@ -22,6 +22,7 @@ use crate::rates::KeyedRateLimiter;
 use crate::sessions::AuthenticatedUser;
 use crate::settings::ServiceSettings;
 use crate::socket_waker::SocketWaker;
+use crate::user_changes::{ChangeEffect, UserChanges};
 
 /// An open connection of an authenticated device.
 pub struct OpenedDevice {
@@ -77,6 +78,7 @@ pub struct Devices {
     rate: KeyedRateLimiter<(UserId, DeviceName)>,
     /// The rate of the frames that `rate` does not limit.
     frames: KeyedRateLimiter<UserId>,
+    changes: Arc<UserChanges>,
 }
 
 impl Devices {
@@ -85,11 +87,11 @@ impl Devices {
         hub: Arc<Hub>,
         proofs: CountedProofs,
         presence_flag: Arc<PresenceFlag>,
-        settings: &ServiceSettings,
+        (settings, changes): (&ServiceSettings, Arc<UserChanges>),
     ) -> Self {
         let rate = KeyedRateLimiter::new(settings.status_rate, Arc::clone(&clock));
         let frames = KeyedRateLimiter::new(settings.frame_rate, Arc::clone(&clock));
-        Self { store, writer, clock, hub, proofs, presence_flag, rate, frames }
+        Self { store, writer, clock, hub, proofs, presence_flag, rate, frames, changes }
     }
 
     /// Opens a device connection: checks the proof, registers the connection, loads the grants and
@@ -113,7 +115,7 @@ impl Devices {
             let checked = self.proofs.verifier.check_device(&attempt, credentials, None).await?;
             // The rate is checked before the registration, so that a refused connection replaces no
             // other.
-            self.check_rate(checked.user(), credentials.device, &command)?;
+            self.check_first_rate(checked.user(), credentials, &command)?;
             let registered = self.register(&checked, credentials.device, waker).await?;
             let Registered { connection, mailbox, loaded } = registered;
             let proof = self.proofs.verifier.confirm(checked).await?;
@@ -190,7 +192,8 @@ impl Devices {
         self.frames.wait(&user).await;
     }
 
-    /// Counts a command against the rate of the device. Acknowledgements do not count here.
+    /// Counts a command against the rates of the device and of its user. Acknowledgements are free,
+    /// and what takes sight away is never refused.
     ///
     /// # Errors
     ///
@@ -201,11 +204,73 @@ impl Devices {
         device: &DeviceName,
         command: &DeviceCommand,
     ) -> Result<(), ApiError> {
-        match command {
-            DeviceCommand::Ack(_) => Ok(()),
-            DeviceCommand::Status(_) | DeviceCommand::Visibility(_) => {
-                self.rate.check(&(user, device.clone()))
+        match self.effect(user, device, command) {
+            ChangeEffect::Nothing => Ok(()),
+            ChangeEffect::Hides => {
+                self.rate.charge(&(user, device.clone()));
+                self.changes.hide(user);
+                Ok(())
             }
+            ChangeEffect::Shows => {
+                self.changes.check_show(user)?;
+                self.rate.check(&(user, device.clone()))?;
+                self.changes.show(user)
+            }
+        }
+    }
+
+    /// Counts a command whose frame has a proof to verify. The verification counts against the rate
+    /// of the device, whatever the command is.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`.
+    pub fn check_renewal_rate(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+        command: &DeviceCommand,
+    ) -> Result<(), ApiError> {
+        let effect = self.effect(user, device, command);
+        if effect == ChangeEffect::Shows {
+            self.changes.check_show(user)?;
+        }
+        self.rate.check(&(user, device.clone()))?;
+        match effect {
+            ChangeEffect::Nothing => Ok(()),
+            ChangeEffect::Hides => {
+                self.changes.hide(user);
+                Ok(())
+            }
+            ChangeEffect::Shows => self.changes.show(user),
+        }
+    }
+
+    /// Counts the command of a first frame, of which an assertion was verified.
+    fn check_first_rate(
+        &self,
+        user: UserId,
+        credentials: &DeviceCredentials<'_>,
+        command: &DeviceCommand,
+    ) -> Result<(), ApiError> {
+        match (credentials.kind(), self.effect(user, credentials.device, command)) {
+            (CredentialKind::Assertion, ChangeEffect::Nothing) => {
+                self.rate.check(&(user, credentials.device.clone()))
+            }
+            _ => self.check_rate(user, credentials.device, command),
+        }
+    }
+
+    fn effect(&self, user: UserId, device: &DeviceName, command: &DeviceCommand) -> ChangeEffect {
+        match command {
+            DeviceCommand::Ack(_) => ChangeEffect::Nothing,
+            DeviceCommand::Status(report) if report.status == Status::Offline => {
+                ChangeEffect::Hides
+            }
+            DeviceCommand::Visibility(apps) if self.hub.narrows_visibility(user, device, apps) => {
+                ChangeEffect::Hides
+            }
+            DeviceCommand::Status(_) | DeviceCommand::Visibility(_) => ChangeEffect::Shows,
         }
     }
 
@@ -249,6 +314,9 @@ impl Devices {
         connection: DeviceConnection,
         clean: bool,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        if clean {
+            self.changes.hide(connection.user());
+        }
         let Some(writing) = self.writer.write_noted(connection.user()) else {
             connection.disconnect(clean);
             return None;
@@ -295,6 +363,7 @@ impl Devices {
         };
         let (sessions, keeps_session) =
             self.hub.end_device(user, device, record).ok_or(Errno::NotFound)?;
+        self.changes.hide(user);
         for digest in &sessions {
             self.hub.close_connections_of_session(user, digest);
         }

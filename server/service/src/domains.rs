@@ -12,14 +12,13 @@ use url::Url;
 use crate::errors::from_store;
 use crate::ownership::find_owned;
 use crate::rates::KeyedRateLimiter;
-use crate::settings::{Rate, ServiceSettings};
+use crate::settings::ServiceSettings;
 use crate::{rules, secret};
 
+/// The seconds after which a verification may be tried again for which there was no room.
+const BUSY_RETRY: f64 = 1.0;
 /// The path at which a domain shows its key.
 pub const DOMAIN_PROOF_PATH: &str = "/__presence";
-/// The rate of an Application's verifications, each of which makes this server call an address that
-/// the developer chose.
-const VERIFICATION_RATE: Rate = Rate { burst: 10, per_second: 1 };
 
 /// The reason why a domain is not verified: something that its owner can act on, without the text
 /// of the page.
@@ -68,7 +67,10 @@ impl From<VerifyDomainError> for ApiError {
 pub struct Domains {
     store: Store,
     client: GuardedClient,
-    rate: KeyedRateLimiter<AppId>,
+    /// The rates of verifications, each of which makes this server call an address that the
+    /// developer chose: of a developer, and of a host.
+    developers: KeyedRateLimiter<UserId>,
+    hosts: KeyedRateLimiter<String>,
     development: bool,
     allows_http: bool,
 }
@@ -83,7 +85,8 @@ impl Domains {
         Self {
             store,
             client,
-            rate: KeyedRateLimiter::new(VERIFICATION_RATE, clock),
+            developers: KeyedRateLimiter::new(settings.verification_rate, Arc::clone(&clock)),
+            hosts: KeyedRateLimiter::new(settings.verification_rate, clock),
             development: settings.development,
             allows_http: settings.domain_http,
         }
@@ -100,8 +103,15 @@ impl Domains {
         if app.state != ApplicationState::Registered {
             return Ok(app);
         }
-        self.rate.check(&app.id)?;
-        let shown = self.fetch_proof(&app.domain).await?;
+        self.hosts.peek(&app.domain)?;
+        self.developers.check(&owner)?;
+        self.hosts.check(&app.domain)?;
+        let shown = match self.fetch_proof(&app.domain).await {
+            Err(DomainProofError::Unreachable(FetchError::Busy)) => {
+                return Err(ApiError::slow_down(BUSY_RETRY).into());
+            }
+            shown => shown?,
+        };
         if !secret::equal_in_constant_time(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
             return Err(DomainProofError::OtherText.into());
         }
@@ -118,9 +128,10 @@ impl Domains {
         Url::parse(&format!("{scheme}://{domain}{DOMAIN_PROOF_PATH}")).ok()
     }
 
-    /// Forgets the Applications that may be verified at the full rate again.
+    /// Forgets the developers and hosts for whom the full rate is free again.
     pub(crate) fn prune(&self) {
-        self.rate.prune();
+        self.developers.prune();
+        self.hosts.prune();
     }
 
     async fn fetch_proof(&self, domain: &str) -> Result<String, DomainProofError> {

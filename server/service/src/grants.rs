@@ -11,6 +11,7 @@ use crate::errors::from_store;
 use crate::hub::Hub;
 use crate::rules;
 use crate::settings::ServiceSettings;
+use crate::user_changes::UserChanges;
 
 /// The page to which a user returns after the decision about a grant.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,7 @@ pub struct Grants {
     writer: Writer,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
+    changes: Arc<UserChanges>,
     development: bool,
     /// The maximum number of grants of a user.
     limit: u64,
@@ -48,10 +50,11 @@ impl Grants {
         (store, writer): (Store, Writer),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
+        changes: Arc<UserChanges>,
         settings: &ServiceSettings,
     ) -> Self {
         let ServiceSettings { development, grants_per_user: limit, .. } = *settings;
-        Self { store, writer, hub, clock, development, limit }
+        Self { store, writer, hub, clock, changes, development, limit }
     }
 
     /// Finds an Application to which a user can give a grant: an active one.
@@ -75,8 +78,9 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// As [`Grants::find_application`], `redirect_not_allowed`, `too_large` if the user has too many
-    /// grants, and `invalid_field` if the user was shown another domain: then nothing was granted.
+    /// As [`Grants::find_application`], `redirect_not_allowed`, `slow_down`, `too_large` if the user
+    /// has too many grants, and `invalid_field` if the user was shown another domain: then nothing
+    /// was granted.
     pub async fn grant(
         &self,
         user: UserId,
@@ -89,6 +93,7 @@ impl Grants {
             return Err(ApiError::detailed(Errno::InvalidField, detail));
         }
         self.redirect(&app, target, None)?;
+        self.changes.show(user)?;
         let (fresh, now) = (Puid::from_bits(rand::random()), self.clock.now());
         let granted = self.writer.grant(user, (app.id, &app.domain), fresh, now).await;
         let uid = granted.map_err(from_store)?.map_err(|error| self.refusal(error))?.puid;
@@ -127,13 +132,19 @@ impl Grants {
         Ok(granted)
     }
 
-    /// Pauses or resumes a grant.
+    /// Pauses or resumes a grant. Pausing is never refused for its rate.
     ///
     /// # Errors
     ///
-    /// `unknown_application` if there is no such grant, `storage_unavailable`.
+    /// `unknown_application` if there is no such grant, `slow_down`, `storage_unavailable`.
     pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, ApiError> {
+        if !paused {
+            self.changes.show(user)?;
+        }
         let grant = self.writer.pause(user, app, paused).await.map_err(from_store)?;
+        if paused && grant.is_some() {
+            self.changes.hide(user);
+        }
         grant.ok_or(Errno::UnknownApplication.into())
     }
 
@@ -141,10 +152,12 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// As [`Grants::pause`].
+    /// As [`Grants::pause`], without `slow_down`.
     pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
         let grant = self.writer.revoke(user, app).await.map_err(from_store)?;
-        grant.map(drop).ok_or(Errno::UnknownApplication.into())
+        grant.ok_or(Errno::UnknownApplication)?;
+        self.changes.hide(user);
+        Ok(())
     }
 
     fn refusal(&self, error: GrantError) -> ApiError {

@@ -9,6 +9,7 @@ mod release_queue;
 mod shards;
 mod topic;
 mod topics;
+mod visibility;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

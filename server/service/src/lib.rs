@@ -34,6 +34,7 @@ mod presence_flag;
 pub mod proofs;
 pub mod tickets;
 mod used_assertions;
+mod user_changes;
 mod uses;
 
 pub mod hub;

@@ -152,8 +152,8 @@ impl ProofVerifier {
         clock: Arc<dyn Clock>,
         settings: Arc<ServiceSettings>,
     ) -> Self {
-        let used = UsedAssertions::new(Arc::clone(&clock));
-        let (tickets, meters) = (Tickets::default(), SignInMeters::default());
+        let used = UsedAssertions::new(settings.proofs_per_user, Arc::clone(&clock));
+        let (tickets, meters) = (Tickets::new(Arc::clone(&clock)), SignInMeters::default());
         let ended = EndedDevices::new(Arc::clone(&clock), settings.session);
         Self { verifier, store, use_log, hub, clock, settings, used, ended, tickets, meters }
     }
@@ -288,7 +288,7 @@ impl ProofVerifier {
             return Err(Errno::InvalidAssertion.into());
         }
         // A ticket stands for the session that it was issued for.
-        let session = self.tickets.redeem(token, self.clock.now());
+        let session = self.tickets.redeem(token);
         let digest = session.unwrap_or_else(|| secret::sha256(token));
         let (session, email) = self.find_session(digest).await?;
         let Session { user, expires_at, .. } = session;
@@ -330,12 +330,13 @@ impl ProofVerifier {
         claimed_email: Option<&str>,
         purpose: Purpose,
     ) -> Result<CheckedProof, ApiError> {
-        let Identity { issuer, email, expires_at, digest, generation, .. } = identity;
+        let Identity { issuer, email, expires_at, accepted_until, digest, generation, .. } =
+            identity;
         let email = Email::parse(&email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
-        self.used.claim(digest, &purpose, expires_at)?;
         let user = self.store.find_or_create_user(&email, self.clock.now()).await;
         let user = user.map_err(from_store)?;
+        self.used.claim(digest, (user, purpose), accepted_until)?;
         let issuer = issuer.into_boxed_str();
         let generation = generation.map(|number| CredentialGeneration { issuer, number });
         let (is_session, assertion, device) = (false, Some(digest), None);

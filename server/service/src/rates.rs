@@ -77,6 +77,25 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
         }
     }
 
+    /// Takes a token from the bucket of a key, which owes it if it is empty.
+    pub(crate) fn charge(&self, key: &K) {
+        let now = self.clock.steady();
+        self.with(key, |buckets| buckets.charge(key, now));
+    }
+
+    /// Checks that the bucket of a key has a token, and leaves it there.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down` if the bucket is empty.
+    pub(crate) fn peek(&self, key: &K) -> Result<(), ApiError> {
+        let now = self.clock.steady();
+        match self.with(key, |buckets| buckets.wait(key, now)) {
+            Some(wait) if !wait.is_zero() => Err(slow_down(wait)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Removes the buckets that are full again.
     pub(crate) fn prune(&self) {
         let now = self.clock.steady();
@@ -140,6 +159,17 @@ mod tests {
         let (_, limiter) = limiter(Rate { burst: 1, per_second: 1_000_000 });
         assert!(limiter.check(&"a").is_ok());
         assert_eq!(limiter.check(&"a").unwrap_err().retry_after, Some(0.001));
+    }
+
+    #[test]
+    fn a_look_takes_no_token_and_a_charge_is_owed() {
+        let (clock, limiter) = limiter(Rate { burst: 1, per_second: 1 });
+        assert!((0..10).all(|_| limiter.peek(&"a").is_ok()));
+        limiter.charge(&"a");
+        limiter.charge(&"a");
+        assert_eq!(limiter.peek(&"a").unwrap_err().retry_after, Some(2.0));
+        clock.advance(Duration::from_secs(2));
+        assert!(limiter.check(&"a").is_ok());
     }
 
     #[test]

@@ -33,6 +33,7 @@ use crate::proofs::{CountedProofs, ProofVerifier};
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
 use crate::sessions::Sessions;
 use crate::settings::ServiceSettings;
+use crate::user_changes::UserChanges;
 use crate::uses::UseLog;
 
 /// The parts that the service is made of.
@@ -78,6 +79,8 @@ struct SharedParts {
     settings: Arc<ServiceSettings>,
     /// The rate of the notifications of each grant, which the writer checks.
     grant_rate: Arc<GrantNotifyRate>,
+    /// The rate of the changes of each user.
+    changes: Arc<UserChanges>,
 }
 
 impl SharedParts {
@@ -110,7 +113,12 @@ impl SharedParts {
 
     fn devices(&self, proofs: CountedProofs, presence_flag: Arc<PresenceFlag>) -> Devices {
         let database = (self.store.clone(), self.writer.clone(), self.clock());
-        Devices::new(database, self.hub(), proofs, presence_flag, &self.settings)
+        Devices::new(database, self.hub(), proofs, presence_flag, (&self.settings, Arc::clone(&self.changes)))
+    }
+
+    fn grants(&self) -> Grants {
+        let (database, changes) = (self.database(), Arc::clone(&self.changes));
+        Grants::new(database, self.hub(), self.clock(), changes, &self.settings)
     }
 
     fn maintenance(&self, presence_flag: Arc<PresenceFlag>) -> Maintenance {
@@ -141,8 +149,9 @@ impl PresenceService {
         let limit = Arc::<GrantNotifyRate>::clone(&grant_rate);
         let task = task.in_groups_of(settings.commit_group).with_notify_limit(limit);
         let writer = writer.with_max_grants(settings.grants_per_user);
+        let changes = Arc::new(UserChanges::new(&settings, Arc::clone(&clock)));
         let (uses, settings) = (Arc::default(), Arc::new(settings));
-        let shared = SharedParts { store, writer, uses, hub, clock, settings, grant_rate };
+        let shared = SharedParts { store, writer, uses, hub, clock, settings, grant_rate, changes };
         Ok((Arc::new(Self::new(shared, verifier, domain_client)), task))
     }
 
@@ -164,7 +173,7 @@ impl PresenceService {
             ),
             devices: shared.devices(proofs, Arc::clone(&presence_flag)),
             accounts: Accounts::new(shared.database(), shared.clock()),
-            grants: Grants::new(shared.database(), shared.hub(), shared.clock(), settings),
+            grants: shared.grants(),
             applications: Applications::new(
                 shared.database(),
                 shared.clock(),
@@ -359,6 +368,7 @@ impl PresenceService {
         self.domains.prune();
         self.notifications.prune();
         self.shared.grant_rate.prune();
+        self.shared.changes.prune();
     }
 }
 

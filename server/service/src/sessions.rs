@@ -166,6 +166,21 @@ impl Sessions {
         self.proofs.attempts.count(client, CredentialKind::Secret, check).await
     }
 
+    /// Finds the session of a token that came in a cookie. A refusal is not counted, since any site
+    /// can make a browser send its cookie.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sessions::authenticate`], without `slow_down`.
+    pub async fn authenticate_cookie(
+        &self,
+        token: &str,
+        client: IpAddr,
+    ) -> Result<AuthenticatedUser, ApiError> {
+        let check = |attempt: Attempt| async move { self.find(&attempt, token).await };
+        self.proofs.attempts.count(client, CredentialKind::Cookie, check).await
+    }
+
     /// Ends a session and the connections that were opened with it.
     ///
     /// # Errors
@@ -238,8 +253,12 @@ impl Sessions {
     }
 
     /// Issues a ticket with which a page of the user opens one device connection.
-    pub fn issue_ticket(&self, holder: &AuthenticatedUser) -> SecretString {
-        self.proofs.verifier.tickets().issue(holder.digest, self.clock.now())
+    ///
+    /// # Errors
+    ///
+    /// `slow_down` if there are too many unused tickets.
+    pub fn issue_ticket(&self, holder: &AuthenticatedUser) -> Result<SecretString, ApiError> {
+        self.proofs.verifier.tickets().issue(holder.user, holder.digest)
     }
 
     async fn register(&self, checked: CheckedProof, scope: Scope) -> Result<NewSession, ApiError> {

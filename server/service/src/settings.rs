@@ -26,6 +26,8 @@ pub struct ServiceSettings {
     pub warm_up: Duration,
     /// The maximum number of connected devices of a user.
     pub sockets_per_user: usize,
+    /// The maximum number of used assertions of a user that are remembered.
+    pub proofs_per_user: usize,
     /// The maximum number of sockets of an Application.
     pub sockets_per_app: usize,
     /// The time for which a call may wait for the database.
@@ -40,6 +42,8 @@ pub struct ServiceSettings {
     pub retention: Retention,
     /// The rate of the status updates of a device.
     pub status_rate: Rate,
+    /// The rate of the changes that a user makes to what Applications see.
+    pub user_change_rate: Rate,
     /// The rate of the notifications of an Application to a user.
     pub notify_rate: Rate,
     /// The rate of the notifications of an Application to all users.
@@ -47,6 +51,8 @@ pub struct ServiceSettings {
     /// The rate of the frames of a user's devices, and of those of an Application, that no other
     /// rate limits.
     pub frame_rate: Rate,
+    /// The rate of the verifications of domains of a developer, and of a host.
+    pub verification_rate: Rate,
     /// The rate of new sockets of an address.
     pub connect_rate: Rate,
     /// The maximum number of requests that the writer commits together.

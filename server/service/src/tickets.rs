@@ -4,21 +4,23 @@
 //! ticket is valid once, for a minute, for a device connection only. The connection ends with the
 //! session.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moka::sync::Cache;
-use presence_core::UnixMillis;
+use presence_core::expiring_map::{ExpiringMap, MapLimits, Moment};
+use presence_core::{Clock, UnixMillis, UserId};
+use presence_protocol::ApiError;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::rates::slow_down;
 use crate::secret::{self, SecretKind};
 
 /// The time for which a ticket is valid.
 pub const TICKET_LIFETIME: Duration = Duration::from_mins(1);
-/// The maximum number of unused tickets.
-const MAX_UNUSED: u64 = 100_000;
+/// The maximum numbers of unused tickets. None is forgotten: a further one is not issued.
+const LIMITS: MapLimits = MapLimits { total: 100_000, for_each_owner: 100 };
 
 /// A ticket that was not used yet.
-#[derive(Clone)]
 struct UnusedTicket {
     /// The digest of the session's token.
     session: [u8; 32],
@@ -26,58 +28,83 @@ struct UnusedTicket {
 }
 
 /// The tickets that were not used yet, by digest.
-pub(crate) struct Tickets(Cache<[u8; 32], UnusedTicket>);
-
-impl Default for Tickets {
-    fn default() -> Self {
-        // The cache only frees memory: the injected clock decides whether a ticket is still valid.
-        Self(Cache::builder().max_capacity(MAX_UNUSED).time_to_live(TICKET_LIFETIME).build())
-    }
+pub(crate) struct Tickets {
+    unused: Mutex<ExpiringMap<[u8; 32], UserId, UnusedTicket>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Tickets {
-    /// Issues a ticket for the session with this digest.
-    pub(crate) fn issue(&self, session: [u8; 32], now: UnixMillis) -> SecretString {
-        let ticket = secret::generate(SecretKind::Token);
-        self.insert(ticket.expose_secret(), session, now + TICKET_LIFETIME);
-        ticket
+    /// Creates a register without tickets.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { unused: Mutex::new(ExpiringMap::new(LIMITS)), clock }
+    }
+
+    /// Issues a ticket for the session of a user with this digest.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down` if the user, or all users, have too many unused tickets.
+    pub(crate) fn issue(&self, user: UserId, session: [u8; 32]) -> Result<SecretString, ApiError> {
+        let (ticket, moment) = (secret::generate(SecretKind::Token), Moment::of(&*self.clock));
+        let expires_at = moment.now + TICKET_LIFETIME;
+        let unused = UnusedTicket { session, expires_at };
+        let digest = secret::sha256(ticket.expose_secret());
+        let added = self.lock().insert(digest, (user, unused), expires_at, moment);
+        added.map_err(|full| slow_down(full.retry_after))?;
+        Ok(ticket)
     }
 
     /// Uses a ticket up, and returns the digest of its session.
-    pub(crate) fn redeem(&self, ticket: &str, now: UnixMillis) -> Option<[u8; 32]> {
-        let unused = self.0.remove(&secret::sha256(ticket))?;
-        (now < unused.expires_at).then_some(unused.session)
+    pub(crate) fn redeem(&self, ticket: &str) -> Option<[u8; 32]> {
+        let unused = self.lock().remove(&secret::sha256(ticket))?;
+        (self.clock.now() < unused.expires_at).then_some(unused.session)
     }
 
-    fn insert(&self, ticket: &str, session: [u8; 32], expires_at: UnixMillis) {
-        self.0.insert(secret::sha256(ticket), UnusedTicket { session, expires_at });
+    fn lock(&self) -> MutexGuard<'_, ExpiringMap<[u8; 32], UserId, UnusedTicket>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use presence_core::ManualClock;
+    use presence_protocol::Errno;
+
     use super::*;
 
-    fn at(millis: u64) -> UnixMillis {
-        UnixMillis::new(millis)
-    }
+    const ALICE: UserId = UserId(1);
 
-    fn with(ticket: &str, expires_at: UnixMillis) -> Tickets {
-        let tickets = Tickets::default();
-        tickets.insert(ticket, [7; 32], expires_at);
-        tickets
+    fn tickets() -> (Tickets, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::default());
+        (Tickets::new(Arc::<ManualClock>::clone(&clock)), clock)
     }
 
     #[test]
     fn a_ticket_is_valid_once() {
-        let tickets = with("prt_x", at(10));
-        assert_eq!(tickets.redeem("prt_y", at(0)), None);
-        assert_eq!(tickets.redeem("prt_x", at(0)), Some([7; 32]));
-        assert_eq!(tickets.redeem("prt_x", at(0)), None);
+        let (tickets, _) = tickets();
+        let ticket = tickets.issue(ALICE, [7; 32]).unwrap();
+        assert_eq!(tickets.redeem("prt_y"), None);
+        assert_eq!(tickets.redeem(ticket.expose_secret()), Some([7; 32]));
+        assert_eq!(tickets.redeem(ticket.expose_secret()), None);
     }
 
     #[test]
     fn a_ticket_expires() {
-        assert_eq!(with("prt_x", at(10)).redeem("prt_x", at(10)), None);
+        let (tickets, clock) = tickets();
+        let ticket = tickets.issue(ALICE, [7; 32]).unwrap();
+        clock.advance(TICKET_LIFETIME);
+        assert_eq!(tickets.redeem(ticket.expose_secret()), None);
+    }
+
+    #[test]
+    fn a_user_with_many_tickets_has_to_wait_and_takes_no_ticket_from_others() {
+        let (tickets, clock) = tickets();
+        let of_bob = tickets.issue(UserId(2), [8; 32]).unwrap();
+        assert!((0..100).all(|_| tickets.issue(ALICE, [7; 32]).is_ok()));
+        let error = tickets.issue(ALICE, [7; 32]).unwrap_err();
+        assert_eq!((error.errno, error.retry_after), (Errno::SlowDown, Some(60.0)));
+        assert_eq!(tickets.redeem(of_bob.expose_secret()), Some([8; 32]));
+        clock.advance(TICKET_LIFETIME);
+        assert!(tickets.issue(ALICE, [7; 32]).is_ok());
     }
 }

@@ -121,7 +121,11 @@ impl AuthenticatedRequest {
             };
         let service = &context.service;
         let from = client_address::of(request);
-        let caller = service.sessions().authenticate(&token, from).await?;
+        let caller = if by_cookie {
+            service.sessions().authenticate_cookie(&token, from).await?
+        } else {
+            service.sessions().authenticate(&token, from).await?
+        };
         accept_client(request);
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })

@@ -32,8 +32,11 @@ declared_errors! {
         ApplicationNotActive,
         RedirectNotAllowed,
         InvalidField,
+        SlowDown,
         StorageUnavailable,
     ];
+    /// The errors of pausing and resuming a grant.
+    PauseErrors: [UnknownApplication, SlowDown, StorageUnavailable];
 }
 
 /// The grants of a user.
@@ -192,7 +195,7 @@ impl GrantsApi {
         auth: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<PauseGrant>,
-    ) -> Result<Json<GrantView>, OperationError<ApplicationErrors>> {
+    ) -> Result<Json<GrantView>, OperationError<PauseErrors>> {
         let (app, user) = (appid.app()?, auth.caller.user);
         auth.service().grants().pause(user, app, body.0.paused).await?;
         let grants = auth.service().grants().list(user).await?;

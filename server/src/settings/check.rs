@@ -12,9 +12,11 @@ const MAX_SECONDS: f64 = 1e9;
 /// The shortest times of settings that have no effect below, in seconds.
 const MIN_SECONDS: &[(&str, f64)] = &[
     ("admin_session_seconds", 1.0),
+    ("browserid_assertion_seconds", 1.0),
     ("database_seconds", 0.1),
     ("frame_seconds", 0.1),
     ("hello_seconds", 0.1),
+    ("id_token_seconds", 1.0),
     ("ping_seconds", 0.1),
     ("request_seconds", 0.1),
     ("session_seconds", 1.0),

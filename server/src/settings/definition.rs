@@ -113,6 +113,11 @@ settings! {
     status_burst: u32 = 5;
     /// Number of status updates that a device may send each second after the burst.
     status_per_second: u32 = 1;
+    /// Number of changes that a user may make at once to what Applications see, by all devices,
+    /// grants and pauses together; at least that of one device.
+    user_changes_burst: u32 = 20;
+    /// Number of such changes that a user may make each second after the burst.
+    user_changes_per_second: u32 = 5;
     /// Number of notifications that an Application may send to one user at once.
     notify_burst: u32 = 100;
     /// Number of notifications that an Application may send to one user each second after the
@@ -130,6 +135,11 @@ settings! {
     /// Number of such frames that are handled each second after the burst. Wrong ones beyond it get
     /// errno 20; the others wait.
     frame_per_second: u32 = 100;
+    /// Number of times at once that a developer may let domains be verified, and a domain may be
+    /// asked for its key.
+    verifications_burst: u32 = 10;
+    /// Number of such times each second after the burst.
+    verifications_per_second: u32 = 1;
     /// Number of new sockets that one address may open each second.
     connects_per_second: u32 = 200;
     /// Number of connections that one address may have open whose clients have not yet proven who
@@ -143,6 +153,9 @@ settings! {
     failed_credentials_per_second: u32 = 20;
     /// Maximum number of connected devices of one user.
     sockets_per_user: usize = 20;
+    /// Maximum number of used assertions and ID tokens of one user that are remembered until they
+    /// end. A further one is refused until there is room.
+    proofs_per_user: usize = 100;
     /// Maximum number of sockets of one Application.
     sockets_per_app: usize = 100;
     /// Maximum number of grants of one user.
@@ -202,6 +215,12 @@ settings! {
     /// Time for which a restarted server waits for devices to reconnect before it reports others as
     /// offline, in seconds.
     warm_up_seconds: f64 = 15.0;
+    /// Longest time between now and the end (`exp`) of a BrowserID assertion, in seconds. One that
+    /// ends later is refused.
+    browserid_assertion_seconds: f64 = 900.0;
+    /// Longest time after its issue (`iat`) for which an ID token is accepted, in seconds, unless
+    /// it ends earlier.
+    id_token_seconds: f64 = 900.0;
     /// The hosts that are asked for the keys of BrowserID issuers.
     browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
     /// Hosts that may be asked for keys: BrowserID issuers, and domains that delegate to one of

@@ -75,6 +75,7 @@ impl Settings {
             settle_interval: seconds(self.settle_seconds),
             warm_up: seconds(self.warm_up_seconds),
             sockets_per_user: self.sockets_per_user,
+            proofs_per_user: self.proofs_per_user,
             sockets_per_app: self.sockets_per_app,
             database_deadline: seconds(self.database_seconds),
             grants_per_user: self.grants_per_user,
@@ -86,12 +87,20 @@ impl Settings {
                 bytes: self.app_queue_bytes,
             },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
+            user_change_rate: Rate {
+                burst: self.user_changes_burst.max(self.status_burst),
+                per_second: self.user_changes_per_second.max(self.status_per_second),
+            },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
             app_notify_rate: Rate {
                 burst: self.app_notify_burst.max(self.notify_burst),
                 per_second: self.app_notify_per_second.max(self.notify_per_second),
             },
             frame_rate: Rate { burst: self.frame_burst, per_second: self.frame_per_second },
+            verification_rate: Rate {
+                burst: self.verifications_burst,
+                per_second: self.verifications_per_second,
+            },
             connect_rate: Rate {
                 burst: self.connects_per_second,
                 per_second: self.connects_per_second,
@@ -125,6 +134,16 @@ impl Settings {
             write: seconds(self.write_seconds),
             frame: seconds(self.frame_seconds),
         }
+    }
+
+    /// Returns the longest time between now and the end of a BrowserID assertion.
+    pub(crate) fn browserid_assertion_age(&self) -> Duration {
+        seconds(self.browserid_assertion_seconds)
+    }
+
+    /// Returns the time after its issue for which an ID token is accepted.
+    pub(crate) fn id_token_age(&self) -> Duration {
+        seconds(self.id_token_seconds)
     }
 
     /// Returns the lifetime of an operator's session.

@@ -101,8 +101,10 @@ impl Handshake {
             )
         })?;
         let client = client_address::of(request);
-        sockets.service.check_connect_rate(client)?;
+        // Any site can make a browser send a request of its own origin, which costs the address
+        // nothing.
         sockets.origins.check(headers)?;
+        sockets.service.check_connect_rate(client)?;
         Ok(Self { accept_key: derive_accept_key(key.as_bytes()), client })
     }
 

@@ -10,6 +10,7 @@ use poem::http::StatusCode;
 use poem::web::{Path, Query};
 use poem::{Request, RequestBody};
 use presence_core::Scope;
+use presence_core::expiring_map::Moment;
 use presence_identity::oidc::{AuthorizationResponse, CodeFlow, FlowError};
 use presence_protocol::{ApiError, Errno};
 
@@ -92,12 +93,17 @@ pub(super) async fn finish(
 ) -> PageResult {
     let context = visitor.context();
     let response = AuthorizationResponse::from_query(path.query());
-    let now = context.service.now();
+    let moment = Moment::of(&*context.service.clock());
     let flow = flow(context)?;
+    // Any site can make a browser send a response that fails here, so it counts against nobody.
+    let resumed = match flow.resume(&provider, response, secret.as_deref(), moment.now) {
+        Ok(resumed) => resumed,
+        Err(error) => return failure_page(&visitor, &provider, error),
+    };
     let (mut return_path, mut failure) = (String::new(), None);
     // The code is a credential as any other: after too many failures the provider is not asked.
     let finishing = async {
-        match flow.finish(&provider, &response, secret.as_deref(), now).await {
+        match flow.finish(resumed, moment).await {
             Ok(finished) => {
                 return_path = finished.return_path;
                 Ok(finished.identity)

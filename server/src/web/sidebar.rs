@@ -145,7 +145,7 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
 /// Returns a ticket, with which the script of the page opens its socket.
 pub(super) async fn ticket(form: UserForm) -> PageResult {
     let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
-    let ticket = form.service().sessions().issue_ticket(caller);
+    let ticket = form.service().sessions().issue_ticket(caller)?;
     let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
     Ok(PageResponse::json(body.to_string()))
 }

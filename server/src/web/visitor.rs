@@ -28,7 +28,8 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Returns the visitor of a request. A session that has ended counts as none.
+    /// Returns the visitor of a request. A session that has ended counts as none, and so does a
+    /// wrong token of an address that has to wait.
     pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let RequestContext { context, .. } = RequestContext::of(request)?;
         match AuthenticatedRequest::of(request).await {
@@ -125,7 +126,10 @@ impl FromPageRequest for Visitor {
 impl PageAccess for Visitor {}
 
 fn is_signed_out(errno: Errno) -> bool {
-    matches!(errno, Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden)
+    matches!(
+        errno,
+        Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden | Errno::SlowDown
+    )
 }
 
 /// A visitor who is signed in. Any other visitor is sent to the sign-in page, and returns

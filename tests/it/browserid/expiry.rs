@@ -57,6 +57,26 @@ async fn a_fresh_assertion_renews_a_socket_until_that_assertion_expires() {
 }
 
 #[tokio::test]
+async fn an_assertion_that_ends_in_more_than_15_minutes_is_refused() {
+    let issuer = Issuer::start().await;
+    let options = ServerOptions::default().with("browserid-issuers", issuer.host());
+    let server = Server::start(options).await;
+    let mint = |seconds: u64| {
+        issuer.mint("alice", &server.url(), |certificate, assertion| {
+            certificate["exp"] = (now() + 3_600_000).into();
+            assertion["exp"] = (now() + seconds * 1000).into();
+        })
+    };
+    let post =
+        |seconds: u64| server.call("POST", "/session").json(&json!({"assertion": mint(seconds)}));
+    post(890).await.ok();
+    post(1_000).await.assert_error(Errno::InvalidAssertion);
+    let mut device = Socket::device(&server).await;
+    device.send(json!({"assertion": mint(1_000), "status": "online"})).await;
+    device.expect_error(Errno::InvalidAssertion).await;
+}
+
+#[tokio::test]
 async fn an_expired_assertion_is_refused() {
     let issuer = Issuer::start().await;
     let server = super::server_of(&issuer).await;

@@ -39,6 +39,22 @@ async fn acknowledgements_do_not_count_against_the_rate() {
 }
 
 #[tokio::test]
+async fn a_fresh_assertion_counts_against_the_rate_whatever_frame_has_it() {
+    let server = Server::start_default().await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    for _ in 0..50 {
+        let assertion = server.assertion("alice").await;
+        let reply = device.ask(json!({"type": "ack", "ids": [], "assertion": assertion})).await;
+        if reply["result"] != "OK" {
+            assert_eq!(reply["errno"], Errno::SlowDown.number(), "{reply}");
+            device.expect_no_frame().await;
+            return;
+        }
+    }
+    panic!("there is no limit");
+}
+
+#[tokio::test]
 async fn a_reconnect_does_not_reset_the_rate_and_each_device_has_its_own() {
     let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -78,7 +94,7 @@ async fn repeated_rate_violations_close_the_device() {
 
 #[tokio::test]
 async fn the_21st_device_of_a_user_is_refused_with_retry_after() {
-    let server = Server::start_default().await;
+    let server = Server::start(ServerOptions::default().with("user-changes-burst", 100)).await;
     let mut devices = Vec::new();
     for n in 0..20 {
         let name = format!("device-{n}");

@@ -4,7 +4,7 @@ use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, email};
 use serde_json::{Value, json};
 
-use super::issuer::{EMAIL, OidcIssuer, OidcKey, with_issuers};
+use super::issuer::{EMAIL, OidcIssuer, OidcKey, seconds, with_issuers};
 
 #[tokio::test]
 async fn a_token_of_a_configured_issuer_opens_a_session_and_another_a_device() {
@@ -39,6 +39,23 @@ async fn a_token_can_be_used_only_once_as_an_assertion() {
     tablet.send(first_frame("tablet", &device)).await;
     tablet.expect_error(Errno::InvalidAssertion).await;
     post(&device).await.assert_error(Errno::InvalidAssertion);
+}
+
+#[tokio::test]
+async fn a_token_is_accepted_for_15_minutes_after_its_issue() {
+    let issuer = OidcIssuer::start().await;
+    let server = issuer.server(ServerOptions::default()).await;
+    let post = |age: u64| {
+        let token = issuer.token(&json!({"iat": seconds() - age, "exp": seconds() + 3_600}));
+        server.call("POST", "/session").json(&json!({"assertion": token}))
+    };
+    post(840).await.ok();
+    post(901).await.assert_error(Errno::InvalidAssertion);
+    let settings = issuer.issuer_settings(&json!({}));
+    let options = ServerOptions::default().with("id-token-seconds", 1_000);
+    let server = Server::start(with_issuers(options, &[settings])).await;
+    let token = issuer.token(&json!({"iat": seconds() - 901, "exp": seconds() + 3_600}));
+    server.call("POST", "/session").json(&json!({"assertion": token})).await.ok();
 }
 
 #[tokio::test]

@@ -41,6 +41,44 @@ async fn an_application_is_registered_verified_and_activated() {
 }
 
 #[tokio::test]
+async fn verifications_are_limited_for_each_developer_and_each_host() {
+    let server = Server::start(ServerOptions::default().with("verifications-burst", 3)).await;
+    let (victim, other) = (DomainServer::start().await, DomainServer::start().await);
+    let mallory = server.sign_in("mallory").await;
+    let (mut asked, mut refused) = (0, 0);
+    for _ in 0..20 {
+        let app = register(&mallory, &victim.name()).await;
+        let answer = mallory.call("POST", &path(&app, "/verify")).await;
+        if answer.status == Errno::SlowDown.http_status() {
+            answer.assert_error(Errno::SlowDown);
+            refused += 1;
+        } else {
+            answer.assert_error(Errno::DomainNotVerified);
+            asked += 1;
+        }
+    }
+    assert!(asked >= 3 && refused >= 1, "{asked} {refused}");
+    assert_eq!(victim.requested_paths().len(), asked);
+    // The host is limited whoever has it verified. A developer whom it refuses has used up nothing,
+    // and reaches another host.
+    let mut by_host = 0;
+    for n in 0..10 {
+        let developer = server.sign_in(&format!("developer-{n}")).await;
+        let app = register(&developer, &victim.name()).await;
+        let answer = developer.call("POST", &path(&app, "/verify")).await;
+        if answer.status == Errno::SlowDown.http_status() {
+            by_host += 1;
+            let elsewhere = register(&developer, &other.name()).await;
+            if by_host == 1 {
+                let answer = developer.call("POST", &path(&elsewhere, "/verify")).await;
+                answer.assert_error(Errno::DomainNotVerified);
+            }
+        }
+    }
+    assert!(by_host >= 1, "the host is not limited");
+}
+
+#[tokio::test]
 async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     let options = ServerOptions::default().with("log", "debug");
     let server = Server::start(options).await;

@@ -49,6 +49,31 @@ async fn a_forged_token_with_a_real_prefix_and_a_valid_checksum_is_refused() {
 }
 
 #[tokio::test]
+async fn a_user_with_many_used_assertions_has_to_wait_and_none_can_be_used_again() {
+    let server = Server::start(ServerOptions::default().with("proofs-per-user", 3)).await;
+    let post =
+        |assertion: &str| server.call("POST", "/session").json(&json!({"assertion": assertion}));
+    let of_bob = server.assertion("bob").await;
+    post(&of_bob).await.ok();
+    let mut used = vec![of_bob];
+    for _ in 0..3 {
+        let assertion = server.assertion("alice").await;
+        post(&assertion).await.ok();
+        used.push(assertion);
+    }
+    let one_more = server.assertion("alice").await;
+    for _ in 0..10 {
+        let refused = post(&one_more).await;
+        refused.assert_error(Errno::SlowDown);
+        assert!(refused.json()["retry_after"].as_f64() > Some(1.0), "{}", refused.text);
+    }
+    for assertion in used {
+        post(&assertion).await.assert_error(Errno::InvalidAssertion);
+    }
+    post(&server.assertion("carol").await).await.ok();
+}
+
+#[tokio::test]
 async fn an_invalid_assertion_or_one_of_another_user_opens_no_session() {
     let server = Server::start_default().await;
     let post = |body: Value| server.call("POST", "/session").json(&body);

@@ -96,6 +96,11 @@ impl<H> Device<H> {
         }
     }
 
+    pub(super) fn narrows_visibility(&self, apps: &[AppId]) -> bool {
+        let visibility = self.visibility.as_ref();
+        visibility.is_none_or(|known| apps.iter().all(|app| known.apps.contains(app)))
+    }
+
     pub(super) fn set_visibility(&mut self, apps: Vec<AppId>, order: u64) {
         self.visibility = Some(Visibility { apps, order });
     }

@@ -89,6 +89,7 @@ impl DocumentFetcher for HttpDocumentFetcher {
                 FetchError::NotAllowed
                 | FetchError::NotResolvable
                 | FetchError::ForbiddenAddress
+                | FetchError::Busy
                 | FetchError::Timeout
                 | FetchError::Connection,
             ) => FetchOutcome::Unreachable,

@@ -16,6 +16,8 @@ pub struct Policy {
     pub max_len: usize,
     /// The maximum difference of clocks.
     pub skew: Duration,
+    /// The maximum time between now and the end of an assertion.
+    pub max_lifetime: Duration,
     /// The algorithms of issuers. [`BrowserIdAlgorithm::Rs64`] is rejected even if listed.
     pub issuer_algs: Vec<BrowserIdAlgorithm>,
     /// The algorithms of users. [`BrowserIdAlgorithm::Rs64`] is rejected even if listed.
@@ -42,6 +44,7 @@ impl Default for Policy {
         Self {
             max_len: 10_240,
             skew: Duration::from_mins(1),
+            max_lifetime: Duration::from_mins(15),
             issuer_algs: vec![BrowserIdAlgorithm::Rs256, BrowserIdAlgorithm::Ds256],
             user_algs: vec![
                 BrowserIdAlgorithm::Rs256,

@@ -264,6 +264,8 @@ fn vector_named(name: &str) -> AssertionVector {
 
 async fn verify_vector(vector: &AssertionVector) -> Result<VerifiedAssertion, IdentityError> {
     let mut policy = Policy {
+        // The vectors are about the format: one of them ends in centuries.
+        max_lifetime: std::time::Duration::from_hours(24 * 365 * 1_000),
         trusted_issuers: vector.trusted_issuers.clone(),
         fallback: vector.fallback.clone(),
         ..Policy::default()

@@ -14,7 +14,7 @@ pub struct GuardOptions {
     pub allow_internal: bool,
 }
 
-/// The limits of time and size of one request.
+/// The limits of time and size of one request, and of the number of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FetchLimits {
     /// The maximum time for resolving and connecting.
@@ -23,10 +23,17 @@ pub struct FetchLimits {
     pub total: Duration,
     /// The maximum length of the body, in bytes.
     pub body: usize,
+    /// The maximum number of requests of one client that are in progress.
+    pub concurrent: usize,
 }
 
 impl Default for FetchLimits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(3), total: Duration::from_secs(5), body: 64 * 1024 }
+        Self {
+            connect: Duration::from_secs(3),
+            total: Duration::from_secs(5),
+            body: 64 * 1024,
+            concurrent: 128,
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! address next (DNS rebinding).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,22 +16,13 @@ use super::options::GuardOptions;
 
 /// The only name that may resolve to a loopback address, if that is allowed.
 pub(super) const LOCALHOST: &str = "localhost";
+/// The addresses of that name.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Looks up the addresses of a name.
 #[async_trait]
 pub(super) trait Lookup: Send + Sync {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
-}
-
-/// The resolver of the operating system.
-pub(super) struct SystemLookup;
-
-#[async_trait]
-impl Lookup for SystemLookup {
-    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let found = tokio::net::lookup_host((host, 0)).await?;
-        Ok(found.map(|address| address.ip()).collect())
-    }
 }
 
 /// The error of resolving a name.
@@ -40,32 +32,43 @@ pub(super) enum ResolveError {
     NoAddress,
     #[error("the name has an address that is not public")]
     Forbidden,
+    #[error("the name servers did not answer in time")]
+    Timeout,
 }
 
 /// A [`Lookup`] whose results are checked.
 pub(super) struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     options: GuardOptions,
+    /// The time that a lookup may take.
+    deadline: Duration,
 }
 
 impl GuardedResolver {
-    pub(super) fn new(lookup: Arc<dyn Lookup>, options: GuardOptions) -> Self {
-        Self { lookup, options }
+    pub(super) fn new(lookup: Arc<dyn Lookup>, options: GuardOptions, deadline: Duration) -> Self {
+        Self { lookup, options, deadline }
     }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = Arc::clone(&self.lookup);
+        let (lookup, deadline) = (Arc::clone(&self.lookup), self.deadline);
+        let is_localhost = name.as_str() == LOCALHOST;
         let allowed = if self.options.allow_internal {
             AllowedAddresses::All
-        } else if self.options.allow_loopback && name.as_str() == LOCALHOST {
+        } else if self.options.allow_loopback && is_localhost {
             AllowedAddresses::Loopback
         } else {
             AllowedAddresses::Public
         };
         Box::pin(async move {
-            let found = lookup.lookup(name.as_str()).await.map_err(|_| ResolveError::NoAddress)?;
+            // No name server is asked about this name (RFC 6761, section 6.3).
+            let found = if is_localhost {
+                LOOPBACK.to_vec()
+            } else {
+                let found = tokio::time::timeout(deadline, lookup.lookup(name.as_str())).await;
+                found.map_err(|_| ResolveError::Timeout)?.map_err(|_| ResolveError::NoAddress)?
+            };
             let checked = check_addresses(found, allowed)?;
             // Port 0 means the port of the URL.
             let addresses: Addrs =

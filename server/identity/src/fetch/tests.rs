@@ -278,6 +278,50 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// A resolver that returns the same addresses for each name, and records the names.
+/// Holds threat 2.
+#[tokio::test]
+async fn name_servers_that_do_not_answer_hold_up_their_own_requests_only() {
+    let limits = FetchLimits {
+        connect: Duration::from_millis(300),
+        concurrent: 2,
+        ..FetchLimits::default()
+    };
+    let client = GuardedClient::with_lookup(PUBLIC, limits, Arc::new(SilentLookup)).unwrap();
+    let url = Url::parse("https://slow.example/").unwrap();
+    let requests = async { tokio::join!(client.get(&url), client.get(&url), client.get(&url)) };
+    let outcomes = tokio::time::timeout(TEST_TIMEOUT, requests).await.unwrap();
+    let timeout = Err(FetchError::Timeout);
+    assert_eq!(outcomes, (timeout.clone(), timeout, Err(FetchError::Busy)));
+    // The permits came back, and another client has its own.
+    assert_eq!(client.permits.available_permits(), 2);
+    let cut_off = tokio::time::timeout(Duration::from_millis(1), client.get(&url)).await;
+    assert!(cut_off.is_err());
+    assert_eq!(client.permits.available_permits(), 2);
+}
+
+#[tokio::test]
+async fn no_name_server_is_asked_about_localhost() {
+    let lookup = StubLookup::new(&["10.0.0.1"]);
+    let stub = Arc::clone(&lookup) as Arc<dyn Lookup>;
+    let client = GuardedClient::with_lookup(LOCAL, FetchLimits::default(), stub).unwrap();
+    let (listener, url) = listen().await;
+    let port = url.port().unwrap();
+    drop(listener);
+    let url = Url::parse(&format!("http://localhost:{port}/")).unwrap();
+    assert_eq!(client.get(&url).await, Err(FetchError::Connection));
+    assert_eq!(lookup.names(), Vec::<String>::new());
+}
+
+/// Name servers that do not answer.
+struct SilentLookup;
+
+#[async_trait]
+impl Lookup for SilentLookup {
+    async fn lookup(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+        std::future::pending().await
+    }
+}
+
 struct StubLookup {
     addresses: Vec<IpAddr>,
     names: Mutex<Vec<String>>,

@@ -16,6 +16,15 @@ const MAX_SUBJECT_CHARS: usize = 255;
 /// The exclusive upper limit of a time, in seconds: beyond the year 5000.
 const MAX_SECONDS: f64 = 1e11;
 
+/// The maximum ages of a token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AgeLimits {
+    /// The time since the token was issued.
+    pub(super) token: Duration,
+    /// The time since the user authenticated, if it is limited.
+    pub(super) authentication: Option<Duration>,
+}
+
 /// The claims that verification uses.
 pub(super) struct Claims {
     pub(super) issuer: String,
@@ -55,21 +64,25 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Checks that the token is valid at `now` and, if `max_age` is given, that the user
-    /// authenticated at most that long ago.
-    pub(super) fn check_times(
-        &self,
-        now: UnixMillis,
-        max_age: Option<Duration>,
-    ) -> Result<(), Reason> {
+    /// Returns the end of the time for which the token is accepted.
+    pub(super) fn accepted_until(&self, max_token_age: Duration) -> UnixMillis {
+        self.expires_at.min(self.issued_at + max_token_age)
+    }
+
+    /// Checks that the token is valid at `now`, was issued recently and, if that is limited, that
+    /// the user authenticated recently.
+    pub(super) fn check_times(&self, now: UnixMillis, limits: AgeLimits) -> Result<(), Reason> {
         if now > self.expires_at + LEEWAY {
             return Err(Reason::Expired);
+        }
+        if now > self.issued_at + limits.token {
+            return Err(Reason::TooLong);
         }
         let begins = self.not_before.map_or(self.issued_at, |begin| begin.max(self.issued_at));
         if begins > now + LEEWAY {
             return Err(Reason::NotYetValid);
         }
-        let Some(max_age) = max_age else { return Ok(()) };
+        let Some(max_age) = limits.authentication else { return Ok(()) };
         let authenticated_at = self.authenticated_at.ok_or(Reason::MissingField)?;
         if now > authenticated_at + max_age + LEEWAY {
             return Err(Reason::Expired);
@@ -124,6 +137,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
+    const LIMITS: AgeLimits = AgeLimits { token: Duration::from_mins(15), authentication: None };
 
     fn claims(changes: &Value) -> Result<Claims, Reason> {
         let seconds = NOW.as_secs();
@@ -140,22 +154,35 @@ mod tests {
     #[test]
     fn the_validity_of_a_token_is_extended_by_the_leeway_on_both_sides() {
         let token = claims(&json!({})).unwrap();
-        assert_eq!(token.check_times(NOW + Duration::from_mins(6), None), Ok(()));
+        assert_eq!(token.check_times(NOW + Duration::from_mins(6), LIMITS), Ok(()));
         assert_eq!(
-            token.check_times(NOW + Duration::from_millis(360_001), None),
+            token.check_times(NOW + Duration::from_millis(360_001), LIMITS),
             Err(Reason::Expired)
         );
-        assert_eq!(token.check_times(NOW - Duration::from_mins(1), None), Ok(()));
+        assert_eq!(token.check_times(NOW - Duration::from_mins(1), LIMITS), Ok(()));
         assert_eq!(
-            token.check_times(NOW - Duration::from_millis(60_001), None),
+            token.check_times(NOW - Duration::from_millis(60_001), LIMITS),
             Err(Reason::NotYetValid)
         );
         let later = claims(&json!({ "nbf": NOW.as_secs() + 100 })).unwrap();
         assert_eq!(
-            later.check_times(NOW + Duration::from_millis(39_999), None),
+            later.check_times(NOW + Duration::from_millis(39_999), LIMITS),
             Err(Reason::NotYetValid)
         );
-        assert_eq!(later.check_times(NOW + Duration::from_secs(40), None), Ok(()));
+        assert_eq!(later.check_times(NOW + Duration::from_secs(40), LIMITS), Ok(()));
+    }
+
+    /// Holds rule 38.
+    #[test]
+    fn a_token_is_accepted_for_fifteen_minutes_after_its_issue_or_until_its_end() {
+        let long = claims(&json!({ "exp": NOW.as_secs() + 3_600 })).unwrap();
+        let quarter = NOW + Duration::from_mins(15);
+        assert_eq!(long.check_times(quarter, LIMITS), Ok(()));
+        let later = quarter + Duration::from_millis(1);
+        assert_eq!(long.check_times(later, LIMITS), Err(Reason::TooLong));
+        assert_eq!(long.accepted_until(LIMITS.token), quarter);
+        let short = claims(&json!({})).unwrap();
+        assert_eq!(short.accepted_until(LIMITS.token), NOW + Duration::from_mins(5));
     }
 
     #[test]
@@ -193,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_maximum_age_requires_a_recent_authentication_time() {
-        let hour = Some(Duration::from_hours(1));
+        let hour = AgeLimits { authentication: Some(Duration::from_hours(1)), ..LIMITS };
         let at = |seconds: u64| claims(&json!({ "auth_time": NOW.as_secs() - seconds })).unwrap();
         assert_eq!(at(3_660).check_times(NOW, hour), Ok(()));
         assert_eq!(at(3_661).check_times(NOW, hour), Err(Reason::Expired));

@@ -5,6 +5,7 @@
 //! that the caller stores in a cookie.
 
 use presence_core::UnixMillis;
+use presence_core::expiring_map::Moment;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -14,7 +15,7 @@ use super::Oidc;
 use super::flow_error::FlowError;
 use super::issuer::{Issuer, Token};
 use super::metadata::Metadata;
-use super::sign_in_state::{self, SignInState, SignInStates};
+use super::sign_in_state::{self, OpenedState, SignInState, SignInStates};
 use super::token_endpoint::{self, CodeExchange, OidcClient};
 use crate::identity::Identity;
 
@@ -59,6 +60,14 @@ pub struct CompletedSignIn {
     pub identity: Identity,
     /// The path to which the browser is redirected.
     pub return_path: String,
+}
+
+/// A sign-in that came back to the browser that had begun it.
+pub struct ResumedSignIn<'a> {
+    issuer: &'a Issuer,
+    opened: OpenedState<'a>,
+    code: String,
+    iss: Option<String>,
 }
 
 /// The sign-in of browsers with an authorization code.
@@ -135,38 +144,55 @@ impl CodeFlow {
         Ok(url)
     }
 
+    /// Checks that a response belongs to a sign-in that this browser has begun. Nothing else is
+    /// checked, and no request is sent. Any site can make a browser send a response that fails
+    /// here.
+    ///
+    /// # Errors
+    /// [`FlowError::UnknownProvider`], [`FlowError::Stale`], [`FlowError::Declined`].
+    pub fn resume(
+        &self,
+        provider: &str,
+        response: AuthorizationResponse,
+        browser: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<ResumedSignIn<'_>, FlowError> {
+        let issuer = self.issuer(provider)?;
+        let (Some(state), Some(browser)) = (&response.state, browser) else {
+            return Err(FlowError::Stale);
+        };
+        let binding = binding(provider, browser);
+        let opened = self.states.open(state, &binding, now).ok_or(FlowError::Stale)?;
+        let AuthorizationResponse { code: Some(code), iss, error: None, .. } = response else {
+            return Err(FlowError::Declined);
+        };
+        Ok(ResumedSignIn { issuer, opened, code, iss })
+    }
+
     /// Completes a sign-in: exchanges the code and verifies the ID token.
     ///
     /// # Errors
     /// See [`FlowError`].
     pub async fn finish(
         &self,
-        provider: &str,
-        response: &AuthorizationResponse,
-        browser: Option<&str>,
-        now: UnixMillis,
+        resumed: ResumedSignIn<'_>,
+        moment: Moment,
     ) -> Result<CompletedSignIn, FlowError> {
-        let issuer = self.issuer(provider)?;
-        let (Some(state), Some(browser)) = (&response.state, browser) else {
-            return Err(FlowError::Stale);
-        };
-        let binding = binding(provider, browser);
-        let sign_in = self.states.open(state, &binding, now).ok_or(FlowError::Stale)?;
-        let metadata = issuer.metadata(now).await?;
-        check_issuer_parameter(issuer, &metadata, response)?;
-        if response.error.is_some() {
-            return Err(FlowError::Declined);
-        }
-        let code = response.code.as_deref().ok_or(FlowError::Declined)?;
+        let ResumedSignIn { issuer, opened, code, iss } = resumed;
+        let sign_in = opened.state();
+        let metadata = issuer.metadata(moment.now).await?;
+        check_issuer_parameter(issuer, &metadata, iss.as_deref())?;
         let exchange = CodeExchange {
-            code,
-            redirect_uri: &self.redirect_uri(provider),
+            code: &code,
+            redirect_uri: &self.redirect_uri(&issuer.settings().name),
             verifier: &sign_in.verifier(),
         };
         let token = self.exchange_code(issuer, &metadata, &exchange).await?;
         let token = Token::read(&token).map_err(FlowError::Invalid)?;
-        let identity = issuer.verify(token, Some(&sign_in.nonce()), now).await?;
-        Ok(CompletedSignIn { identity, return_path: sign_in.return_path })
+        let identity = issuer.verify(token, Some(&sign_in.nonce()), moment.now).await?;
+        let return_path = sign_in.return_path.clone();
+        opened.finish(&identity.email, moment).map_err(|_full| FlowError::Busy)?;
+        Ok(CompletedSignIn { identity, return_path })
     }
 
     async fn exchange_code(
@@ -201,9 +227,9 @@ impl CodeFlow {
 fn check_issuer_parameter(
     issuer: &Issuer,
     metadata: &Metadata,
-    response: &AuthorizationResponse,
+    iss: Option<&str>,
 ) -> Result<(), FlowError> {
-    match &response.iss {
+    match iss {
         Some(iss) if issuer.settings().has_identifier(iss) => Ok(()),
         None if !metadata.sends_issuer_parameter => Ok(()),
         Some(_) | None => Err(FlowError::MixedUp),

@@ -2,13 +2,14 @@
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use url::Url;
 
 use super::algorithm::JwsAlgorithm;
 use super::cached_document::{CachedIssuerDocument, DocumentError};
-use super::claims::Claims;
+use super::claims::{AgeLimits, Claims};
 use super::issuer_keys::IssuerKeys;
 use super::key_set_source::{CachedMetadata, KeySetSource};
 use super::metadata::{Metadata, MetadataSource};
@@ -20,6 +21,8 @@ use crate::jws::{Jws, SignedMessage};
 
 /// The maximum size of a token, in bytes: the same as of an assertion.
 const MAX_TOKEN_BYTES: usize = 10_240;
+/// The default of the time after its issue for which a token is accepted.
+pub(super) const MAX_TOKEN_AGE: Duration = Duration::from_mins(15);
 /// The maximum nesting depth of the JSON.
 const MAX_JSON_DEPTH: usize = 32;
 /// The types of tokens that are rejected in any configuration: they are not ID tokens.
@@ -58,18 +61,25 @@ impl Token {
 /// A configured issuer.
 pub(super) struct Issuer {
     settings: IssuerSettings,
+    /// The time after its issue for which a token is accepted.
+    max_token_age: Duration,
     client: GuardedClient,
     metadata: Arc<CachedMetadata>,
     keys: IssuerKeys,
 }
 
 impl Issuer {
-    pub(super) fn new(settings: IssuerSettings, client: GuardedClient) -> Self {
+    pub(super) fn new(
+        settings: IssuerSettings,
+        max_token_age: Duration,
+        client: GuardedClient,
+    ) -> Self {
         let source = MetadataSource { client: client.clone(), issuer: settings.issuer.clone() };
         let metadata = Arc::new(CachedIssuerDocument::new(source));
         let pinned = settings.jwks_uri.as_deref().and_then(|url| Url::parse(url).ok());
         let source = KeySetSource::new(client.clone(), pinned, Arc::clone(&metadata));
-        Self { settings, client, metadata, keys: IssuerKeys::new(Arc::new(source)) }
+        let keys = IssuerKeys::new(Arc::new(source));
+        Self { settings, max_token_age, client, metadata, keys }
     }
 
     /// Creates an issuer with another source of keys.
@@ -79,7 +89,7 @@ impl Issuer {
         keys: Arc<dyn super::cached_document::DocumentSource<Document = super::key_set::KeySet>>,
     ) -> Self {
         let client = GuardedClient::new(crate::fetch::GuardOptions::default()).unwrap();
-        Self { keys: IssuerKeys::new(keys), ..Self::new(settings, client) }
+        Self { keys: IssuerKeys::new(keys), ..Self::new(settings, MAX_TOKEN_AGE, client) }
     }
 
     pub(super) fn settings(&self) -> &IssuerSettings {
@@ -150,11 +160,13 @@ impl Issuer {
         if !is_valid {
             return Err(Reason::BadSignature.into());
         }
+        let accepted_until = claims.accepted_until(self.max_token_age);
         Ok(Identity {
             issuer: self.settings.issuer.clone(),
             subject: claims.subject,
             email,
             expires_at: claims.expires_at,
+            accepted_until,
             digest: sha256(signed.input.as_bytes()),
             generation: None,
         })
@@ -197,7 +209,8 @@ impl Issuer {
             None if claims.audiences.len() > 1 => return Err(Reason::AzpMismatch),
             Some(_) | None => {}
         }
-        claims.check_times(now, settings.max_age())?;
+        let limits = AgeLimits { token: self.max_token_age, authentication: settings.max_age() };
+        claims.check_times(now, limits)?;
         if nonce.is_some() && claims.nonce.as_deref() != nonce {
             return Err(Reason::NonceMismatch);
         }

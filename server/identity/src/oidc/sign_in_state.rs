@@ -5,6 +5,8 @@
 //! sign-ins therefore use no memory, and the provider cannot read the return path.
 
 use presence_core::UnixMillis;
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -13,16 +15,16 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use presence_core::expiring_map::{ExpiringMap, MapFull, MapLimits, Moment};
 use serde::{Deserialize, Serialize};
 
 use crate::jws;
 
 /// The maximum time between the redirect and the callback.
 const LIFETIME: Duration = Duration::from_mins(10);
-/// The maximum number of finished sign-ins that are recorded, so that none is finished twice.
-const MAX_FINISHED: u64 = 100_000;
+/// The maximum numbers of finished sign-ins that are recorded, so that none is finished twice. None
+/// is forgotten before it expires: a further one is refused.
+const FINISHED: MapLimits = MapLimits { total: 100_000, for_each_owner: 100 };
 
 /// The state of one sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,20 +69,54 @@ impl SignInState {
 /// The encryption of states, and the record of finished sign-ins.
 pub(super) struct SignInStates {
     key: RandomizedNonceKey,
-    finished: Cache<String, ()>,
+    record: Mutex<SignInRecord>,
+}
+
+/// The record of the sign-ins that came back, by their seeds.
+struct SignInRecord {
+    /// Those that are being finished, at most one for each request in progress.
+    running: HashSet<String>,
+    /// Those that were finished, by the e-mail that was signed in. Only somebody whom a provider
+    /// vouches for can add one.
+    finished: ExpiringMap<String, String, ()>,
+}
+
+/// A state that was opened. While it exists, the state cannot be opened again.
+pub(super) struct OpenedState<'a> {
+    state: SignInState,
+    states: &'a SignInStates,
+}
+
+impl OpenedState<'_> {
+    /// Returns the state.
+    pub(super) fn state(&self) -> &SignInState {
+        &self.state
+    }
+
+    /// Records that the sign-in was finished for this e-mail, so that its state is not opened
+    /// again.
+    ///
+    /// # Errors
+    /// [`MapFull`] if too many sign-ins were finished.
+    pub(super) fn finish(self, email: &str, moment: Moment) -> Result<(), MapFull> {
+        let (seed, owner) = (self.state.seed.clone(), email.to_owned());
+        let end = self.state.expires_at;
+        self.states.record().finished.insert(seed, (owner, ()), end, moment)
+    }
+}
+
+impl Drop for OpenedState<'_> {
+    fn drop(&mut self) {
+        self.states.record().running.remove(&self.state.seed);
+    }
 }
 
 impl SignInStates {
     pub(super) fn new() -> Result<Self, Unspecified> {
         let mut key = [0; 32];
         rand::fill(&mut key)?;
-        let finished = Cache::builder()
-            .max_capacity(MAX_FINISHED)
-            .eviction_policy(EvictionPolicy::lru())
-            // This only frees memory: expiry is checked against the caller's time.
-            .time_to_live(LIFETIME)
-            .build();
-        Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, finished })
+        let record = SignInRecord { running: HashSet::new(), finished: ExpiringMap::new(FINISHED) };
+        Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, record: Mutex::new(record) })
     }
 
     /// Encrypts a state so that it can be opened only with the same `binding`.
@@ -90,16 +126,29 @@ impl SignInStates {
         Some(URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &text].concat()))
     }
 
-    /// Decrypts a state. Returns `None` if it is invalid, has another binding, has expired, or was
-    /// opened before.
-    pub(super) fn open(&self, text: &str, binding: &str, now: UnixMillis) -> Option<SignInState> {
+    /// Decrypts a state. Returns `None` if it is invalid, has another binding, has expired, is
+    /// being finished, or was finished.
+    pub(super) fn open(
+        &self,
+        text: &str,
+        binding: &str,
+        now: UnixMillis,
+    ) -> Option<OpenedState<'_>> {
         let mut sealed = jws::base64url(text)?;
         let (nonce, sealed) = sealed.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let opened = self.key.open_in_place(nonce, Aad::from(binding), sealed).ok()?;
         let state: SignInState = serde_json::from_slice(opened).ok()?;
-        let first = self.finished.entry(state.seed.clone()).or_insert(()).is_fresh();
-        (first && now < state.expires_at).then_some(state)
+        let mut record = self.record();
+        let is_open = now < state.expires_at
+            && record.finished.get(&state.seed).is_none()
+            && record.running.insert(state.seed.clone());
+        drop(record);
+        if is_open { Some(OpenedState { state, states: self }) } else { None }
+    }
+
+    fn record(&self) -> MutexGuard<'_, SignInRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,21 +176,50 @@ mod tests {
         UnixMillis::new(millis)
     }
 
+    fn moment(millis: u64) -> Moment {
+        Moment { now: at(millis), ..Moment::default() }
+    }
+
     /// Holds rule 41.
     #[test]
-    fn a_state_is_opened_once_before_it_expires_and_only_with_its_binding() {
+    fn a_state_is_finished_once_before_it_expires_and_only_with_its_binding() {
         let states = SignInStates::new().unwrap();
         let state = SignInState::new("/sidebar", at(1_000)).unwrap();
         let sealed = || states.seal(&state, "idp alice").unwrap();
         let first = sealed();
-        assert_eq!(states.open(&first, "idp mallory", at(1_000)), None);
-        assert_eq!(states.open(&first, "other alice", at(1_000)), None);
-        assert_eq!(states.open(&first, "idp alice", at(1_000)), Some(state.clone()));
-        assert_eq!(states.open(&first, "idp alice", at(1_000)), None);
-        assert_eq!(states.open(&sealed(), "idp alice", at(1_000)), None);
+        assert!(states.open(&first, "idp mallory", at(1_000)).is_none());
+        assert!(states.open(&first, "other alice", at(1_000)).is_none());
+        let opened = states.open(&first, "idp alice", at(1_000)).unwrap();
+        assert_eq!(opened.state(), &state);
+        assert!(states.open(&first, "idp alice", at(1_000)).is_none(), "it is being finished");
+        drop(opened);
+        let opened = states.open(&first, "idp alice", at(1_000)).unwrap();
+        opened.finish("alice@mail.example", moment(1_000)).unwrap();
+        assert!(states.open(&first, "idp alice", at(1_000)).is_none());
+        assert!(states.open(&sealed(), "idp alice", at(1_000)).is_none());
         let late = SignInState::new("/", at(0)).unwrap();
         let sealed = states.seal(&late, "idp alice").unwrap();
-        assert_eq!(states.open(&sealed, "idp alice", at(0) + LIFETIME), None);
+        assert!(states.open(&sealed, "idp alice", at(0) + LIFETIME).is_none());
+    }
+
+    /// Holds rule 41.
+    #[test]
+    fn a_finished_state_is_not_forgotten_whoever_finishes_many() {
+        let states = SignInStates::new().unwrap();
+        let seal = || {
+            let state = SignInState::new("/", at(0)).unwrap();
+            states.seal(&state, "idp x").unwrap()
+        };
+        let finish = |sealed: &str, email: &str| {
+            states.open(sealed, "idp x", at(0)).map(|opened| opened.finish(email, moment(0)))
+        };
+        let of_alice = seal();
+        assert_eq!(finish(&of_alice, "alice@mail.example"), Some(Ok(())));
+        let of_mallory: Vec<String> = (0..150).map(|_| seal()).collect();
+        let finished = of_mallory.iter().map(|sealed| finish(sealed, "mallory@mail.example"));
+        assert_eq!(finished.filter(|result| *result == Some(Ok(()))).count(), 100);
+        assert_eq!(finish(&of_alice, "alice@mail.example"), None);
+        assert_eq!(finish(&of_mallory[0], "mallory@mail.example"), None);
     }
 
     #[test]
@@ -151,17 +229,17 @@ mod tests {
         let sealed = states.seal(&state, "a").unwrap();
         let bytes = jws::base64url(&sealed).unwrap();
         assert!(!bytes.windows(6).any(|part| part == b"secret"));
-        assert_eq!(other.open(&sealed, "a", at(0)), None);
+        assert!(other.open(&sealed, "a", at(0)).is_none());
         for text in ["", "AAAA", "%", &sealed[..20]] {
-            assert_eq!(states.open(text, "a", at(0)), None, "{text}");
+            assert!(states.open(text, "a", at(0)).is_none(), "{text}");
         }
         for index in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 1;
             let opened = states.open(&URL_SAFE_NO_PAD.encode(changed), "a", at(0));
-            assert_eq!(opened, None, "{index}");
+            assert!(opened.is_none(), "{index}");
         }
-        assert_eq!(states.open(&sealed, "a", at(0)), Some(state));
+        assert_eq!(states.open(&sealed, "a", at(0)).unwrap().state(), &state);
     }
 
     /// Holds rule 41.

@@ -67,15 +67,16 @@ impl DeviceAuthenticated {
     ) -> Result<(), ApiError> {
         let action =
             self.device.handle_frame(request, channel.service.now(), proofs::proof_digest)?;
-        let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &action;
-        channel.service.devices().check_rate(
-            self.connection.user(),
-            &self.device.device,
-            command,
-        )?;
+        let (devices, user) = (channel.service.devices(), self.connection.user());
         match action {
-            FrameAction::Apply(command) => self.apply(command, channel, replies),
-            FrameAction::Renew(proof, command) => self.renew(proof, command, channel),
+            FrameAction::Apply(command) => {
+                devices.check_rate(user, &self.device.device, &command)?;
+                self.apply(command, channel, replies);
+            }
+            FrameAction::Renew(proof, command) => {
+                devices.check_renewal_rate(user, &self.device.device, &command)?;
+                self.renew(proof, command, channel);
+            }
         }
         Ok(())
     }

@@ -68,6 +68,9 @@ fn user_message(reason: DomainProofError) -> String {
             "The address answers with a redirect, which we do not follow. Show the key at exactly \
              this address."
         }
+        DomainProofError::Unreachable(FetchError::Busy) => {
+            "Too many domains are checked at the moment. Try again in a few seconds."
+        }
         DomainProofError::Unreachable(FetchError::NotAllowed) => "We cannot check this domain.",
         DomainProofError::Unreachable(FetchError::TooLarge)
         | DomainProofError::NotText
