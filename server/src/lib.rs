@@ -24,6 +24,8 @@ pub mod socket;
 mod authorization;
 mod client_address;
 mod client_proof;
+mod development_guard;
+mod origin_pattern;
 mod tls;
 
 pub mod context;

@@ -100,7 +100,7 @@ impl RunningServer {
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
-        let origins = AllowedOrigins::new(own_origins.clone(), &settings);
+        let origins = AllowedOrigins::new(&own_origins, &settings);
         let limits = settings.socket_limits();
         let sockets = Arc::new(SocketRegistry::new(Arc::clone(&service), limits, origins));
         let stop = CancellationToken::new();

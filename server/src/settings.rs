@@ -16,7 +16,7 @@ mod check;
 mod definition;
 mod error;
 pub(crate) mod oidc;
-mod values;
+pub(crate) mod values;
 
 pub use self::definition::{BrowserIdDiscovery, Flags, LogFormat, Settings};
 pub use self::error::SettingsError;

@@ -73,6 +73,12 @@ impl ServerOptions {
         Self { production: true, ..self }
     }
 
+    /// Starts the server in development mode, as by default.
+    #[must_use]
+    pub fn development(self) -> Self {
+        Self { production: false, ..self }
+    }
+
     /// Serves TLS with the files of an authority.
     #[must_use]
     pub fn over_tls(self, authority: &CertificateAuthority) -> Self {

@@ -116,7 +116,11 @@ impl SocketRequest {
         let mut request = format!("ws://{address}{}", self.path).into_client_request().unwrap();
         for (name, value) in &self.headers {
             let value = HeaderValue::from_str(value).unwrap();
-            request.headers_mut().append(HeaderName::from_static(name), value);
+            if *name == "host" {
+                request.headers_mut().insert(HeaderName::from_static(name), value);
+            } else {
+                request.headers_mut().append(HeaderName::from_static(name), value);
+            }
         }
         request
     }

@@ -94,6 +94,8 @@ pub struct AppServices {
     max_sockets: usize,
     /// The rate of the frames that no other rate limits.
     frames: KeyedRateLimiter<AppId>,
+    /// Set if keys of development mode are accepted.
+    accepts_test_keys: bool,
 }
 
 impl AppServices {
@@ -105,7 +107,8 @@ impl AppServices {
         settings: &ServiceSettings,
     ) -> Self {
         let frames = KeyedRateLimiter::new(settings.frame_rate, Arc::clone(&clock));
-        Self { store, uses, hub, clock, attempts, max_sockets: settings.sockets_per_app, frames }
+        let (max_sockets, accepts_test_keys) = (settings.sockets_per_app, settings.development);
+        Self { store, uses, hub, clock, attempts, max_sockets, frames, accepts_test_keys }
     }
 
     /// Counts a frame of an Application that no other rate limits.
@@ -211,13 +214,20 @@ impl AppServices {
         PresencePage { presence, next }
     }
 
+    /// Returns false for a key that a server in development mode made, unless this one is in
+    /// development mode too.
+    fn accepts_kind_of(&self, key: &str) -> bool {
+        self.accepts_test_keys || !secret::has_prefix(SecretKind::TestKey, key)
+    }
+
     async fn check_key(
         &self,
         _attempt: &Attempt,
         app: RequestedApplication,
         key: &str,
     ) -> Result<AuthenticatedAppService, ApiError> {
-        let prefix = secret::key_prefix(key).ok_or(Errno::InvalidApiKey)?;
+        let prefix = secret::key_prefix(key).filter(|_| self.accepts_kind_of(key));
+        let prefix = prefix.ok_or(Errno::InvalidApiKey)?;
         let digest = secret::sha256(key);
         let candidates = self.store.keys_by_prefix(prefix).await.map_err(from_store)?;
         let is_requested = |id: AppId| match app {

@@ -9,6 +9,8 @@ use url::{Host, Url, form_urlencoded};
 const MAX_HOST_CHARS: usize = 253;
 /// The query field of a redirect that holds the PUID.
 const UID_FIELD: &str = "Presence-UID";
+/// The schemes that no action can have.
+const UNSAFE_SCHEMES: [&str; 6] = ["javascript", "data", "file", "vbscript", "blob", "about"];
 
 /// Checks an Application's domain: a lower-case host name of at least two labels and at most
 /// `chars` characters. Development mode also allows a loopback host with or without a port.
@@ -96,9 +98,20 @@ fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
     match url.scheme() {
         "https" => url.has_host(),
         "http" => development && is_on_loopback(&url),
-        "javascript" | "data" | "file" | "vbscript" | "blob" | "about" => false,
+        scheme if UNSAFE_SCHEMES.contains(&scheme) => false,
         scheme => schemes.iter().any(|allowed| allowed == scheme),
     }
+}
+
+/// Returns the reason why no action can have a scheme of the settings, if there is one.
+pub fn action_scheme_problem(scheme: &str) -> Option<&'static str> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    let begins_with_letter = scheme.starts_with(|c: char| c.is_ascii_lowercase());
+    if !begins_with_letter || !scheme.chars().all(is_allowed) {
+        return Some("is not a scheme in lower case without ://, such as myapp");
+    }
+    let is_unsafe = scheme == "http" || UNSAFE_SCHEMES.contains(&scheme);
+    is_unsafe.then_some("is never allowed, since it is not safe to open")
 }
 
 /// The fields that the server itself adds to a redirect.
@@ -278,6 +291,16 @@ mod tests {
         }
         assert!(check_action("http://localhost:3000/x", true, &[]).is_ok());
         assert!(check_action("http://a.example", true, &[]).is_err());
+    }
+
+    #[test]
+    fn a_scheme_that_no_action_can_have_is_named() {
+        for good in ["myapp", "com.example.app", "web+chat", "https"] {
+            assert_eq!(action_scheme_problem(good), None, "{good}");
+        }
+        for bad in ["", "MyApp", "myapp://", "myapp:", "my app", "1app", "http", "javascript"] {
+            assert!(action_scheme_problem(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::{ApiError, Errno};
-use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
+use presence_store::{
+    Backup, DiscardedDevelopment, Inspection, Store, StoreError, Writer, WriterTask,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -137,8 +139,7 @@ impl PresenceService {
     /// The reason why the database cannot be used.
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, domain_client, clock, settings } = parts;
-        let deadline = settings.database_deadline;
-        let store = Store::open_with_deadline(database, clock.now(), deadline).await?;
+        let store = open_store(database, &settings, clock.now()).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
         let warm_up_ends_at = clock.steady() + warm_up;
         let limits = HubLimits::from(&settings);
@@ -370,6 +371,33 @@ impl PresenceService {
         self.shared.grant_rate.prune();
         self.shared.changes.prune();
     }
+}
+
+/// Opens the database. In production, what development mode left in it is discarded.
+async fn open_store(
+    database: &str,
+    settings: &ServiceSettings,
+    now: UnixMillis,
+) -> Result<Store, StoreError> {
+    let store = Store::open_with_deadline(database, now, settings.database_deadline).await?;
+    if settings.development {
+        store.mark_as_development();
+        return Ok(store);
+    }
+    let DiscardedDevelopment { sessions, apps } = store.discard_development().await?;
+    if sessions + apps > 0 {
+        log_discarded(sessions, apps);
+    }
+    Ok(store)
+}
+
+fn log_discarded(sessions: u64, apps: u64) {
+    tracing::warn!(
+        sessions,
+        apps,
+        "development.discarded: the database was used in development mode; its sessions ended, and \
+         the domains of its applications must be verified again"
+    );
 }
 
 impl From<&ServiceSettings> for HubLimits {

@@ -14,6 +14,7 @@ use crate::client_address;
 use crate::client_proof::{self, ClientProof};
 use crate::connection::listener::ConnectionLimits;
 use crate::context::ServerContext;
+use crate::development_guard;
 use crate::http;
 use crate::meter::{self, MetricsExporter};
 use crate::operator_console::OperatorConsole;
@@ -46,14 +47,16 @@ pub(super) fn endpoint(
             &sockets,
             |sockets, request| async move { upgrade::device(&sockets, &request) },
         );
-    let console = Arc::clone(&context);
+    let (console, development) = (Arc::clone(&context), context.dev_issuer.is_some());
     let metrics = make_sync(move |request| operator_metrics(&request, console.operator.as_ref()));
     let http_routes: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
     let app_socket = web::page_or_socket(&http_routes, app_socket);
     let routes = Route::new()
-        .at("/presence", device_socket)
+        .at("/presence", Arc::clone(&device_socket))
+        .at("/presence/", device_socket)
         .at("/myapps/", Arc::clone(&app_socket))
-        .at("/myapps/:appid", app_socket)
+        .at("/myapps/:appid", Arc::clone(&app_socket))
+        .at("/myapps/:appid/", app_socket)
         .at(METRICS, metrics.map_to_response())
         .nest_no_strip("/", http_routes);
     routes.around(move |next, mut request| {
@@ -63,9 +66,12 @@ pub(super) fn endpoint(
             Some(ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP))
         } else if proof.exceeds_limit() && !has_credential(&request) {
             Some(ClientProof::too_many_connections())
+        } else if development {
+            development_guard::check(&request).err()
         } else {
             None
         };
+        let has_other_version = upgrade::has_other_version(request.headers());
         let started = Stopwatch::start();
         let strict_transport = strict_transport.clone();
         async move {
@@ -76,6 +82,9 @@ pub(super) fn endpoint(
                     as_one_call(next.call(request)).await.map(IntoResponse::into_response);
                 response.unwrap_or_else(poem::Error::into_response)
             };
+            if has_other_version {
+                upgrade::name_version(response.headers_mut());
+            }
             http::finish(response.headers_mut());
             if let Some(value) = strict_transport {
                 response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use presence_service::rules::action_scheme_problem;
+
 use super::browserid;
 use super::definition::Settings;
 use super::error::{SettingsError, invalid};
-use super::values::{network, origin};
+use super::values::{is_loopback, network, origin};
+use crate::origin_pattern::OriginPattern;
 
 /// The longest time of any setting, in seconds.
 const MAX_SECONDS: f64 = 1e9;
@@ -53,18 +56,27 @@ impl Settings {
 
     /// Checks the addresses that the server listens on, and the URL by which it is reached.
     fn check_addresses(&self) -> Result<(), SettingsError> {
-        let is_loopback = self.listen.ip().is_loopback();
-        if self.dev && !is_loopback {
+        let listens_on_loopback = self.listen.ip().is_loopback();
+        if self.dev && !listens_on_loopback {
             return invalid(
                 "dev",
                 "needs a loopback address to listen on: it lets anyone sign in as any user",
             );
         }
-        if self.public_url.is_empty() && !is_loopback {
+        if self.public_url.is_empty() && !listens_on_loopback {
             return invalid("public_url", "must be set if the address is not a loopback address");
         }
         if !self.public_url.is_empty() && origin(&self.public_url).is_none() {
             return invalid("public_url", "must be an origin such as https://presence.example.org");
+        }
+        let public = origin(&self.public_url);
+        let is_public = public.is_some_and(|url| !url.host().is_some_and(is_loopback));
+        if self.dev && is_public {
+            return invalid(
+                "public_url",
+                "must be a loopback address in development mode, such as http://localhost:8080: \
+                 anyone who reaches the server can sign in as any user",
+            );
         }
         let metrics = &self.metrics_listen;
         if !metrics.is_empty() && metrics.parse::<SocketAddr>().is_err() {
@@ -95,11 +107,15 @@ impl Settings {
                 format!("contains {text:?}, which is not an address or a network in CIDR form");
             return invalid("trusted_proxies", problem);
         }
-        let is_wrong = |text: &&String| *text != "*" && origin(text).is_none();
-        if let Some(text) = self.allowed_origins.iter().find(is_wrong) {
-            let problem =
-                format!("contains {text:?}, which is not an origin such as https://example.org");
-            return invalid("allowed_origins", problem);
+        for text in self.allowed_origins.iter().filter(|text| *text != "*") {
+            if let Err(problem) = OriginPattern::parse(text) {
+                return invalid("allowed_origins", format!("contains {text:?}, which {problem}"));
+            }
+        }
+        for text in &self.action_schemes {
+            if let Some(problem) = action_scheme_problem(text) {
+                return invalid("action_schemes", format!("contains {text:?}, which {problem}"));
+            }
         }
         Ok(())
     }

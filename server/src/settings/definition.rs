@@ -88,7 +88,8 @@ settings! {
     #[arg(value_delimiter = ',', num_args = 1)]
     trusted_proxies: Vec<String> = Vec::new();
     /// Origins whose pages may open sockets in addition to the public URL's, such as
-    /// `https://app.example.org`; `*` for all.
+    /// `https://app.example.org`, `https://*.example.org` for all names below a domain, or
+    /// `capacitor://localhost`; `*` for all.
     #[arg(value_delimiter = ',', num_args = 1)]
     allowed_origins: Vec<String> = Vec::new();
     /// File with the JSON object that `/__version__` returns, as Dockerflow defines it. If it does
@@ -257,7 +258,8 @@ settings! {
     admin_token_digest: String = String::new();
     /// Time for which an operator stays signed in, in seconds.
     admin_session_seconds: f64 = 3_600.0;
-    /// URL schemes of app links that the action of a notification may have in addition to https.
+    /// URL schemes of app links that the action of a notification may have in addition to https,
+    /// such as `myapp` for `myapp://chat/7`.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();
 }

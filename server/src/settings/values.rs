@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 /// The prefix of environment variables: `--status-burst` is `PRESENCE_STATUS_BURST`.
 pub(super) const ENVIRONMENT_PREFIX: &str = "PRESENCE_";
@@ -19,6 +19,16 @@ pub(super) fn origin(text: &str) -> Option<Url> {
         && url.username().is_empty()
         && url.password().is_none();
     is_origin.then_some(url)
+}
+
+/// Returns true if only programs on the same machine can use a host: an address of loopback, or a
+/// name below `localhost`, which never leaves the machine (RFC 6761).
+pub(crate) fn is_loopback(host: Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
 }
 
 /// Parses a network in CIDR form, or an address as a network of one address.

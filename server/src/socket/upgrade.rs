@@ -25,6 +25,8 @@ use crate::client_address;
 use crate::client_proof::{self, ClientProof};
 use crate::connection::{PendingUpgrade, UpgradedConnection};
 
+/// The version of the protocol.
+const VERSION: &str = "13";
 /// The size of the read buffer of a device's socket. It is small, since most of these sockets are
 /// idle, and still holds several statuses.
 const DEVICE_READ_BUFFER: usize = 512;
@@ -154,18 +156,29 @@ impl Handshake {
     }
 }
 
+/// Returns true if a request asks for a version of the protocol that the server does not know. Its
+/// response then names the known one (RFC 6455, 4.2.2).
+pub fn has_other_version(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::SEC_WEBSOCKET_VERSION)
+        && !has_token(headers, &header::SEC_WEBSOCKET_VERSION, VERSION)
+}
+
+/// Adds the version of the protocol that the server knows to a response.
+pub fn name_version(headers: &mut HeaderMap) {
+    headers.insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static(VERSION));
+}
+
 fn is_websocket(headers: &HeaderMap) -> bool {
-    let has = |name: header::HeaderName, token: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|value| value.trim().eq_ignore_ascii_case(token))
-    };
-    has(header::CONNECTION, "upgrade")
-        && has(header::UPGRADE, "websocket")
-        && has(header::SEC_WEBSOCKET_VERSION, "13")
+    has_token(headers, &header::CONNECTION, "upgrade")
+        && has_token(headers, &header::UPGRADE, "websocket")
+        && has_token(headers, &header::SEC_WEBSOCKET_VERSION, VERSION)
+}
+
+/// Returns true if a token is in the list that the headers of a name hold.
+fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut tokens = values.flat_map(|value| value.split(','));
+    tokens.any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
 fn offers_subprotocol(headers: &HeaderMap) -> bool {

@@ -56,6 +56,7 @@ impl Store {
             blocked_at: ActiveValue::Set(app.blocked_at.map(time_to_column)),
             previous_name: ActiveValue::Set(None),
             renamed_at: ActiveValue::Set(None),
+            development: ActiveValue::Set(self.is_development()),
         };
         self.in_time(async {
             let transaction = self.begin_writing().await?;
@@ -208,6 +209,7 @@ impl Store {
     pub async fn mark_verified(&self, app: AppId, domain_key: &str) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
             .col_expr(app::Column::State, ApplicationState::Verified.name().into())
+            .col_expr(app::Column::Development, self.is_development().into())
             .filter(app::Column::Id.eq(app.to_string()))
             .filter(app::Column::DomainKey.eq(domain_key))
             .filter(app::Column::State.eq(ApplicationState::Registered.name()));

@@ -10,6 +10,7 @@ mod writer;
 
 mod account;
 mod apps;
+mod development;
 mod generations;
 mod grants;
 mod keys;
@@ -39,6 +40,7 @@ pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
 pub use backup::Backup;
 pub use deadline::as_one_call;
+pub use development::DiscardedDevelopment;
 pub use error::{Cause, StoreError};
 pub use generations::GenerationOutcome;
 pub use grants::GrantedApp;

@@ -7,6 +7,7 @@ mod m0004_queues;
 mod m0005_sources;
 mod m0006_session_use;
 mod m0007_grant_domains;
+mod m0008_development;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_sources::AddSources),
             Box::new(m0006_session_use::AddSessionUse),
             Box::new(m0007_grant_domains::AddGrantDomains),
+            Box::new(m0008_development::MarkDevelopment),
         ]
     }
 }

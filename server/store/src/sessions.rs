@@ -36,7 +36,8 @@ impl Store {
             let ended = limit.excess(session, &transaction).await?;
             let is_excess = session::Column::Digest.is_in(ended.iter().map(|it| it.to_vec()));
             session::Entity::delete_many().filter(is_excess).exec(&transaction).await?;
-            session::Entity::insert(row(session)).exec_without_returning(&transaction).await?;
+            let row = row(session, self.is_development());
+            session::Entity::insert(row).exec_without_returning(&transaction).await?;
             transaction.commit().await?;
             Ok(ended)
         })
@@ -153,7 +154,7 @@ impl SessionLimit<'_> {
     }
 }
 
-fn row(session: &Session) -> session::ActiveModel {
+fn row(session: &Session, development: bool) -> session::ActiveModel {
     let generation = session.generation.as_ref();
     session::ActiveModel {
         digest: ActiveValue::Set(session.digest.to_vec()),
@@ -164,5 +165,6 @@ fn row(session: &Session) -> session::ActiveModel {
         issuer: ActiveValue::Set(generation.map(|of| of.issuer.to_string())),
         generation: ActiveValue::Set(generation.map(|of| number_to_column(of.number))),
         last_used_at: ActiveValue::Set(None),
+        development: ActiveValue::Set(development),
     }
 }

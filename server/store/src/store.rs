@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use presence_core::UnixMillis;
@@ -34,6 +35,8 @@ struct StoreInner {
     had_devices_connected: bool,
     lock: File,
     lookup: SessionLookup,
+    /// Set if the server is in development mode.
+    is_development: AtomicBool,
 }
 
 impl Store {
@@ -85,7 +88,15 @@ impl Store {
         let read = BoundedPool::new(file.open_readers().await?, deadline);
         let write = BoundedPool::new(write, deadline);
         let lookup = SessionLookup::default();
-        Ok(Self(Arc::new(StoreInner { write, read, epoch, had_devices_connected, lock, lookup })))
+        Ok(Self(Arc::new(StoreInner {
+            write,
+            read,
+            epoch,
+            had_devices_connected,
+            lock,
+            lookup,
+            is_development: AtomicBool::new(false),
+        })))
     }
 
     /// Returns the start of this run in seconds since 1970 UTC. It is greater than that of every
@@ -111,6 +122,17 @@ impl Store {
             .exec(self.write())
             .await?;
         Ok(())
+    }
+
+    /// Marks what is stored from now on as that of a server in development mode, for
+    /// [`Store::discard_development`].
+    pub fn mark_as_development(&self) {
+        self.0.is_development.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the server is in development mode.
+    pub(crate) fn is_development(&self) -> bool {
+        self.0.is_development.load(Ordering::Relaxed)
     }
 
     /// Checks that the database answers.

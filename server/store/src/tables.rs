@@ -68,6 +68,8 @@ pub(crate) mod app {
         pub(crate) previous_name: Option<String>,
         /// The time of the last change of the name.
         pub(crate) renamed_at: Option<i64>,
+        /// Is true if a server in development mode verified the domain.
+        pub(crate) development: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -233,6 +235,8 @@ pub(crate) mod session {
         pub(crate) generation: Option<i64>,
         /// The last use, to the minute, `None` before the first one.
         pub(crate) last_used_at: Option<i64>,
+        /// Is true if a server in development mode opened it.
+        pub(crate) development: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -53,6 +53,54 @@ async fn an_upgrade_with_a_wrong_bearer_key_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_in_the_upgrade_has_the_scheme_bearer_in_any_case() {
+    let server = Server::start_default().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let key = &application.api_key;
+    for credential in [format!("bearer {key}"), format!("BEARER  {key}")] {
+        let request = SocketRequest::app(&application).v1().header("authorization", &credential);
+        let mut socket = Socket::open(&server, request).await;
+        assert_eq!(socket.receive().await["action"], "auth", "{credential}");
+        let path = format!("/apps/{}/presence", application.appid);
+        server.call("GET", &path).header("authorization", &credential).await.ok();
+    }
+    // A proxy in front may have credentials of its own; the key then comes in the first frame.
+    let of_proxy = SocketRequest::app(&application).header("authorization", "Basic dXNlcjpwYXNz");
+    let mut socket = Socket::open(&server, of_proxy.clone()).await;
+    assert_eq!(socket.ask(json!({"action": "auth", "token": key})).await["result"], "OK");
+    let mut socket = Socket::open(&server, of_proxy.bearer(key)).await;
+    assert_eq!(socket.receive().await["action"], "auth");
+}
+
+#[tokio::test]
+async fn an_upgrade_to_another_version_names_the_known_one() {
+    let server = Server::start_default().await;
+    for path in ["/presence", "/presence/", "/myapps/", "/myapps/0123456789abcdef0123456789abcdef"]
+    {
+        for version in ["25", "8", "7, 8"] {
+            let call = server.call("GET", path).header("connection", "upgrade");
+            let call = call.header("upgrade", "websocket").header("sec-websocket-version", version);
+            let refused = call.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==").await;
+            refused.assert_error(Errno::InvalidField);
+            assert_eq!(refused.header("sec-websocket-version"), "13", "{path} {version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_channels_accept_a_slash_at_the_end_of_their_paths() {
+    let server = Server::start_default().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let path = format!("/myapps/{}/", application.appid);
+    let request = SocketRequest::to(&path).v1().bearer(&application.api_key);
+    let mut stream = Socket::open(&server, request).await;
+    assert_eq!(stream.receive().await["action"], "auth");
+    let mut device = Socket::open(&server, SocketRequest::to("/presence/")).await;
+    assert_eq!(device.ask(json!({"token": alice.token, "status": "online"})).await["result"], "OK");
+    stream.receive_until(|frame| frame["presence"][0]["uid"] == uid.to_string()).await;
+}
+
+#[tokio::test]
 async fn a_request_before_authentication_is_refused() {
     let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;

@@ -105,6 +105,11 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
         ("trusted_proxies = \"10.0.0.0/8\"", "trusted_proxies must be a list"),
         ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies contains \"10.0.0.0/33\""),
         ("allowed_origins = [\"app.example\"]", "allowed_origins contains \"app.example\""),
+        ("allowed_origins = [\"null\"]", "allowed_origins contains \"null\""),
+        ("allowed_origins = [\"https://*.org\"]", "allowed_origins contains \"https://*.org\""),
+        ("allowed_origins = [\"https://a.*.example\"]", "may have * only as the first label"),
+        ("action_schemes = [\"MyApp\"]", "action_schemes contains \"MyApp\""),
+        ("action_schemes = [\"javascript\"]", "is never allowed"),
         ("metrics_listen = \"9100\"", "metrics_listen must be an address and port"),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -118,6 +123,11 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
     run(directory.path(), &["--listen=0.0.0.0:0"], &[]).await.failed(2, "public_url");
     run(directory.path(), &["--log=nonsense=loud"], &[]).await.failed(2, "log");
     run(directory.path(), &["--dev", "--listen=0.0.0.0:0"], &[]).await.failed(2, "dev");
+    for public in ["https://presence.example.org", "http://192.0.2.1:8080", "http://0.0.0.0:80"] {
+        let public_url = format!("--public-url={public}");
+        let started = run(directory.path(), &["--dev", &public_url], &[]).await;
+        started.failed(2, "public_url must be a loopback address in development mode");
+    }
 }
 
 #[tokio::test]

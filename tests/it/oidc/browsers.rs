@@ -89,7 +89,7 @@ async fn a_token_of_another_issuer_or_for_another_client_is_refused() {
 #[tokio::test]
 async fn over_tls_the_cookie_has_the_host_prefix() {
     let issuer = OidcIssuer::start().await;
-    let options = ServerOptions::default().with("public-url", "https://presence.example");
+    let options = ServerOptions::default().with("public-url", "https://presence.localhost");
     let server = Server::start(with_issuers(options, &[issuer.issuer_settings(&json!({}))])).await;
     let answer = server.call("GET", "/sign-in/oidc/idp").await;
     let set = answer.header("set-cookie");

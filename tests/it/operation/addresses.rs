@@ -29,6 +29,7 @@ async fn count_opened(
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
     let options = ServerOptions::default()
+        .production()
         .with("trusted-proxies", "127.0.0.0/8,10.0.0.0/8")
         .with("connects-per-second", 3)
         .with("log", "debug");
@@ -56,7 +57,7 @@ async fn forwarding_headers_of_untrusted_clients_are_ignored() {
     for options in
         [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
     {
-        let options = options.with("connects-per-second", 3).with("log", "debug");
+        let options = options.production().with("connects-per-second", 3).with("log", "debug");
         let server = Server::start(options).await;
         let (few, refused) = count_opened(&server, |number| {
             let request = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));

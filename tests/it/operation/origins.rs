@@ -30,11 +30,11 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
     assert!(is_accepted(&server, &application, &own).await);
     assert!(is_accepted(&server, &application, &format!("http://localhost:{port}")).await);
     for other in [
+        &format!("http://127.0.0.2:{port}"),
         "https://evil.example",
         "null",
         "",
         "http://127.0.0.1",
-        &format!("https://127.0.0.1:{port}"),
         &format!("{own}.evil.example"),
         &format!("{own}/"),
     ] {
@@ -49,6 +49,65 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
 }
 
 #[tokio::test]
+async fn clients_that_are_no_browsers_may_send_an_origin() {
+    let server = Server::start_default().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let host = server.address();
+    for origin in [
+        "ws://elsewhere.example",
+        "wss://elsewhere.example:8443",
+        &format!("ws://{host}"),
+        &format!("http://{host}"),
+        &format!("https://{host}"),
+    ] {
+        assert!(is_accepted(&server, &application, origin).await, "{origin}");
+    }
+    // The address that the client connected to counts, as the proxy in front passes it on.
+    let options = ServerOptions::default().production().with("public-url", "https://a.example");
+    let server = Server::start(options).await;
+    let named = |host: &str, origin: &str| {
+        SocketRequest::device().header("host", host).header("origin", origin)
+    };
+    Socket::open(&server, named("b.example", "https://b.example")).await;
+    Socket::open(&server, named("b.example:8080", "http://b.example:8080")).await;
+    for (host, origin) in [
+        ("b.example", "https://evil.example"),
+        ("b.example", "https://b.example:8080"),
+        ("b.example:8080", "http://b.example"),
+        ("b.example", "null"),
+        ("null", "null"),
+    ] {
+        let refused = Socket::try_open(&server, named(host, origin)).await.unwrap_err();
+        refused.assert_error(Errno::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn the_operator_can_allow_names_below_a_domain_and_apps() {
+    let origins = "https://*.example.org,capacitor://localhost,chrome-extension://abc";
+    let server = Server::start(ServerOptions::default().with("allowed-origins", origins)).await;
+    let (application, _, _) = server.application_with("alice").await;
+    for origin in [
+        "https://app.example.org",
+        "https://a.b.example.org",
+        "capacitor://localhost",
+        "chrome-extension://abc",
+    ] {
+        assert!(is_accepted(&server, &application, origin).await, "{origin}");
+    }
+    for origin in [
+        "https://example.org",
+        "https://badexample.org",
+        "http://app.example.org",
+        "capacitor://elsewhere",
+        "chrome-extension://abcd",
+        "null",
+    ] {
+        assert!(!is_accepted(&server, &application, origin).await, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn the_operator_can_allow_other_origins() {
     let origins = "https://app.example,https://APP.example:8443";
     let server = Server::start(ServerOptions::default().with("allowed-origins", origins)).await;
@@ -60,6 +119,7 @@ async fn the_operator_can_allow_other_origins() {
     let server = Server::start(ServerOptions::default().with("allowed-origins", "*")).await;
     let (application, _, _) = server.application_with("alice").await;
     assert!(is_accepted(&server, &application, "https://anything.example").await);
+    assert!(!is_accepted(&server, &application, "null").await);
 }
 
 #[tokio::test]
@@ -69,8 +129,7 @@ async fn in_production_only_the_public_url_is_the_own_origin() {
     let server = Server::start(options).await;
     let from = |origin: &str| SocketRequest::device().header("origin", origin);
     Socket::open(&server, from("https://presence.example")).await;
-    for other in [server.url(), format!("http://localhost:{}", server.address().port())] {
-        let refused = Socket::try_open(&server, from(&other)).await.unwrap_err();
-        refused.assert_error(Errno::Forbidden);
-    }
+    let other = format!("http://localhost:{}", server.address().port());
+    let refused = Socket::try_open(&server, from(&other)).await.unwrap_err();
+    refused.assert_error(Errno::Forbidden);
 }

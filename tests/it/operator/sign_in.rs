@@ -45,7 +45,7 @@ async fn only_the_operators_token_signs_in() {
 #[tokio::test]
 async fn over_tls_the_cookie_has_the_host_prefix() {
     let (token, digest) = make_token().await;
-    let origin = "https://presence.example";
+    let origin = "https://presence.localhost";
     let options =
         ServerOptions::default().with("public-url", origin).with("admin-token-digest", digest);
     let server = Server::start(options).await;

@@ -1,8 +1,12 @@
 //! Features that exist only in development mode.
 
 use presence_protocol::{Errno, Puid};
-use presence_tests::{Application, DomainServer, Server, ServerOptions, User};
+use presence_tests::{
+    Application, DomainServer, Server, ServerOptions, Socket, SocketRequest, User,
+};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 /// Returns a server that was set up in development mode, with one more Application for each of
 /// these domains, and restarted in production mode.
@@ -15,9 +19,50 @@ async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Ve
         further.push(application.owner.call("POST", "/apps").json(&body).await.ok());
     }
     server.terminate().await;
+    forget_development(&server).await;
     server.change(|options| options.production().with("domain-http", true));
     server.restart().await;
     (server, application, alice, uid, further)
+}
+
+/// Changes the database as if a server in production had made its content, since no test has an
+/// identity provider with a public address.
+async fn forget_development(server: &Server) {
+    let options = SqliteConnectOptions::new().filename(server.database());
+    let mut tables = options.connect().await.unwrap();
+    for mark in ["UPDATE sessions SET development = FALSE", "UPDATE apps SET development = FALSE"] {
+        sqlx::query(mark).execute(&mut tables).await.unwrap();
+    }
+    sqlx::Connection::close(tables).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_that_development_mode_left_is_accepted() {
+    let mut server = Server::start_default().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    server.terminate().await;
+    server.change(ServerOptions::production);
+    server.restart().await;
+    assert!(server.log().contains("development.discarded"), "{}", server.log());
+    for user in [&alice, &application.owner] {
+        user.call("GET", "/account").await.assert_error(Errno::SessionExpired);
+    }
+    let mut device = Socket::device(&server).await;
+    device.send(json!({"token": alice.token, "status": "online"})).await;
+    device.expect_error(Errno::SessionExpired).await;
+    application.call("GET", "/presence").await.assert_error(Errno::InvalidApiKey);
+    let with_key = SocketRequest::app(&application).bearer(&application.api_key);
+    Socket::try_open(&server, with_key).await.unwrap_err().assert_error(Errno::InvalidApiKey);
+    let page = server.call("GET", &format!("/grant/{}", application.appid));
+    assert_ne!(page.header("accept", "text/html").await.status, 200);
+    // Nor does it come back with development mode: the domain must be verified again.
+    server.terminate().await;
+    server.change(ServerOptions::development);
+    server.restart().await;
+    application.call("GET", "/presence").await.assert_error(Errno::ApplicationNotActive);
+    let owner = server.sign_in("developer").await;
+    let app = owner.call("GET", &format!("/apps/{}", application.appid)).await.ok();
+    assert_eq!(app["state"], "registered", "{app}");
 }
 
 #[tokio::test]
@@ -67,13 +112,16 @@ async fn in_production_a_loopback_domain_is_refused() {
 
 #[tokio::test]
 async fn redirects_without_tls_are_refused() {
-    let (_server, application, alice, uid, _) = in_production(&[]).await;
+    let (server, application, alice, uid, _) = in_production(&[]).await;
     let redirect = format!("http://{}/back", application.domain.name());
     let path = format!("/grant/{}", application.appid);
     let granted = alice.call("POST", &path).json(&json!({"redirect": redirect})).await;
     granted.assert_error(Errno::RedirectNotAllowed);
     let item = json!({"uid": uid, "message": "x", "action": "http://localhost:3000/"});
-    let sent = application.notify(&json!([item])).await.ok();
+    let (_, live) = application.make_key().await;
+    let path = format!("/apps/{}/notifications", application.appid);
+    let sent = server.call("POST", &path).bearer(&live).json(&json!({"notifications": [item]}));
+    let sent = sent.await.ok();
     assert_eq!(sent["results"][0]["errno"], Errno::InvalidField.number(), "{sent}");
 }
 
@@ -81,6 +129,7 @@ async fn redirects_without_tls_are_refused() {
 async fn the_prefix_of_a_key_names_its_mode() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     assert!(application.api_key.starts_with("prs_test_"));
+    application.call("GET", "/presence").await.assert_error(Errno::InvalidApiKey);
     let (_, live) = application.make_key().await;
     assert!(live.starts_with("prs_live_"));
     application.call("GET", "/presence").bearer(&live).await.ok();
@@ -88,7 +137,7 @@ async fn the_prefix_of_a_key_names_its_mode() {
 
 #[tokio::test]
 async fn over_tls_the_cookie_has_the_host_prefix() {
-    let origin = "https://presence.example";
+    let origin = "https://presence.localhost";
     let server = Server::start(ServerOptions::default().with("public-url", origin)).await;
     let body = json!({"assertion": server.assertion("alice").await});
     let opened = server.call("POST", "/session").json(&body).header("origin", origin).await;

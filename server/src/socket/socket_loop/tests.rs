@@ -181,7 +181,7 @@ async fn registry(clock: Arc<ManualClock>) -> (Arc<SocketRegistry>, TempDir) {
     })
     .await
     .unwrap();
-    let origins = AllowedOrigins::new(Vec::new(), &settings);
+    let origins = AllowedOrigins::new(&[], &settings);
     (Arc::new(SocketRegistry::new(service, LIMITS, origins)), directory)
 }
 
