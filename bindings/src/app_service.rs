@@ -257,7 +257,8 @@ impl AppServiceChannel {
     }
 
     /// Sends live notifications, and returns the result for each, in order. The call continues
-    /// after a reconnect, and queues nothing twice.
+    /// after a reconnect, and queues nothing twice, also if it is repeated. If a long list is
+    /// answered only in part, the others have the error as their result.
     ///
     /// # Errors
     ///
@@ -266,7 +267,7 @@ impl AppServiceChannel {
     #[uniffi::method(default(cancel = None))]
     pub async fn notify(
         &self,
-        items: Vec<NewNotification>,
+        items: Vec<Arc<NewNotification>>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Vec<NotifyResult>, PresenceError> {
         let (batch, items) = NotifyBatch::new(items);
@@ -281,10 +282,10 @@ impl AppServiceChannel {
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,
-        item: NewNotification,
+        item: Arc<NewNotification>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<QueuedNotification, PresenceError> {
-        let item = item.try_into()?;
+        let item = item.as_ref().try_into()?;
         Ok(runtime::wait(cancel, self.channel.notify_one(item)).await?.into())
     }
 

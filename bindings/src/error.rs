@@ -184,6 +184,8 @@ pub enum EndReason {
     EndedByUser,
     /// The Application was deactivated or removed, or its API key was revoked: close code 4004.
     ApplicationClosed,
+    /// The task of the channel was aborted, because its runtime was shut down.
+    Aborted,
     /// Server and client do not understand each other. A reconnect would not help.
     Incompatible {
         /// The description, for people.
@@ -199,6 +201,7 @@ impl From<presence_client::EndReason> for EndReason {
             Sdk::Replaced => Self::Replaced,
             Sdk::EndedByUser => Self::EndedByUser,
             Sdk::ApplicationClosed => Self::ApplicationClosed,
+            Sdk::Aborted => Self::Aborted,
             Sdk::Incompatible(reason) => Self::Incompatible { reason },
             other => Self::Incompatible { reason: other.to_string() },
         }

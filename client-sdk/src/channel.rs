@@ -5,15 +5,18 @@
 //! task and the handles of the application share.
 
 mod backoff;
+mod channel_task;
 mod disconnect;
 mod protocol_state;
 mod reconnect_loop;
+mod restart_limit;
 mod shared_state;
 mod socket;
 mod socket_loop;
 mod unreadable;
 
 pub(crate) use backoff::{Backoff, Jitter};
+pub(crate) use channel_task::ChannelTask;
 pub(crate) use disconnect::{Disconnect, NextStep};
 pub(crate) use protocol_state::{ProtocolState, Pulled};
 pub(crate) use reconnect_loop::{Endpoint, run, runtime};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// A credential of a user. Its text is not part of the `Debug` output.
 #[derive(Clone)]
@@ -13,6 +13,19 @@ pub enum Credential {
     Assertion(SecretString),
     /// The bearer token of a session, from `PresenceApi::sign_in`.
     Token(SecretString),
+}
+
+impl Credential {
+    /// Returns true if the other credential has the same kind and text.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Assertion(one), Self::Assertion(other))
+            | (Self::Token(one), Self::Token(other)) => {
+                one.expose_secret() == other.expose_secret()
+            }
+            (Self::Assertion(_), Self::Token(_)) | (Self::Token(_), Self::Assertion(_)) => false,
+        }
+    }
 }
 
 impl fmt::Debug for Credential {
@@ -34,7 +47,7 @@ pub enum CredentialReason {
         /// The time until the session ends.
         within: Duration,
     },
-    /// The server does not accept the earlier credential any more.
+    /// The server does not accept the earlier credential, or does not accept it any more.
     Expired,
 }
 

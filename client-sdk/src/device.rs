@@ -9,6 +9,7 @@ mod event_queue;
 mod events;
 mod options;
 mod protocol;
+mod renewal;
 
 pub use channel::DeviceChannel;
 pub use event::DeviceEvent;

@@ -14,6 +14,8 @@ pub enum EndReason {
     EndedByUser,
     /// The Application was deactivated or removed, or its API key was revoked: close code 4004.
     ApplicationClosed,
+    /// The task of the channel was aborted, because its runtime was shut down.
+    Aborted,
     /// Server and client do not understand each other, so that a reconnect would not help.
     Incompatible(String),
 }
@@ -27,6 +29,7 @@ impl fmt::Display for EndReason {
             Self::ApplicationClosed => {
                 "the application was deactivated or removed, or its API key was revoked"
             }
+            Self::Aborted => "its runtime was shut down",
             Self::Incompatible(reason) => reason,
         })
     }

@@ -66,11 +66,13 @@ impl Error {
     }
 }
 
+/// The maximum of a wait that a server asks for.
+pub(crate) const MAX_WAIT: Duration = Duration::from_hours(24);
+
 /// Returns the wait that a refusal asks for, at most a day.
 pub(crate) fn retry_after(error: &ApiError) -> Option<Duration> {
-    const DAY: Duration = Duration::from_hours(24);
-    let wait = Duration::try_from_secs_f64(error.retry_after?).unwrap_or(DAY);
-    Some(wait.min(DAY))
+    let wait = Duration::try_from_secs_f64(error.retry_after?).unwrap_or(MAX_WAIT);
+    Some(wait.min(MAX_WAIT))
 }
 
 impl From<ApiError> for Error {

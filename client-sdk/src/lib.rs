@@ -9,10 +9,14 @@ mod end_reason;
 mod error;
 mod net;
 mod notification;
+mod retry_header;
 mod server_url;
 mod state;
 mod timing;
 mod tls;
+
+#[cfg(test)]
+mod fault_tests;
 
 pub use api::{
     Account, ActivationResult, ApiKeyInfo, AppServiceApi, Application, ApplicationChange,

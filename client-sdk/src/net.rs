@@ -1,15 +1,17 @@
 //! The connection to the server: name resolution, TCP without Nagle's delay, and TLS. Sockets and
 //! REST calls both use it.
 
+mod dial;
+mod resolver;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -25,31 +27,29 @@ use crate::tls::Tls;
 /// A connector for sockets and REST calls.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    tcp: HttpConnector,
     tls: Arc<ClientConfig>,
 }
 
 impl Connector {
     /// Returns a connector with the TLS configuration of the application.
     pub(crate) fn new(tls: &Tls) -> Result<Self, Error> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_happy_eyeballs_timeout(Some(Duration::from_millis(300)));
-        Ok(Self { tcp, tls: tls.client_config()? })
+        Ok(Self { tls: tls.client_config()? })
     }
 
-    /// Connects to the host of a URL, with TLS for `wss` and `https`.
-    pub(crate) async fn connect(mut self, url: Uri) -> Result<NetStream, TransportError> {
+    /// Connects to the host of a URL, with TLS for `wss` and `https`. All addresses of the host are
+    /// tried.
+    pub(crate) async fn connect(self, url: Uri) -> Result<NetStream, TransportError> {
         let uses_tls = matches!(url.scheme_str(), Some("wss" | "https"));
-        let host = url.host().unwrap_or_default().to_owned();
+        let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_u16().unwrap_or(if uses_tls { 443 } else { 80 });
-        let tcp_url = format!("http://{host}:{port}/").parse().map_err(TransportError::new)?;
-        let tcp = self.tcp.call(tcp_url).await.map_err(TransportError::new)?.into_inner();
+        let found = resolver::lookup(&host, port).await;
+        let addresses = found.map_err(|error| TransportError::during("the name lookup", &error))?;
+        let connected = dial::connect(addresses).await;
+        let tcp = connected.map_err(|error| TransportError::during("the connection", &error))?;
         if !uses_tls {
             return Ok(NetStream::Plain(tcp));
         }
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+        let name = ServerName::try_from(host);
         let tls =
             TlsConnector::from(self.tls).connect(name.map_err(TransportError::new)?, tcp).await;
         Ok(NetStream::Tls(Box::new(tls.map_err(TransportError::new)?)))
@@ -62,6 +62,11 @@ impl Connector {
 pub(crate) struct TransportError(String);
 
 impl TransportError {
+    /// Creates an error for one step of a connection.
+    fn during(step: &str, error: &io::Error) -> Self {
+        Self(format!("{step} failed: {error}"))
+    }
+
     pub(crate) fn new(error: impl std::error::Error) -> Self {
         let mut line = error.to_string();
         let mut cause = error.source();

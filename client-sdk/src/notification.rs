@@ -23,21 +23,22 @@ pub struct NewNotification {
     /// fraction of a second is rounded up. Zero means that it is dropped unless a device is
     /// connected now.
     pub ttl: Option<Duration>,
-    /// The idempotency key, at most 128 characters. A further notification with the same key for
-    /// the same user within 24 hours gets the same result, and is not queued again. If it is
-    /// `None`, the SDK generates a random key for each call, so that a repeated frame does not
-    /// queue the notification twice.
-    pub idempotency_key: Option<String>,
+    /// The idempotency key, 1 to 128 characters; by default random. A further notification with the
+    /// same key for the same user within 24 hours gets the same result, and is not queued again. So
+    /// a call that failed can be repeated with the same notification or a clone of it.
+    pub idempotency_key: String,
 }
 
 impl NewNotification {
-    /// Returns a notification without a source and a URL that may wait for the maximum time.
+    /// Returns a notification without a source and a URL that may wait for the maximum time, with a
+    /// random idempotency key.
     pub fn new(uid: Puid, message: impl Into<String>) -> Self {
         let (source, message, action) = (String::new(), message.into(), String::new());
-        Self { uid, source, message, action, ttl: None, idempotency_key: None }
+        let idempotency_key = random_idempotency_key();
+        Self { uid, source, message, action, ttl: None, idempotency_key }
     }
 
-    /// Returns the item of a frame, with an idempotency key.
+    /// Returns the item of a frame.
     pub(crate) fn into_item(self) -> NotifyItem {
         NotifyItem {
             uid: self.uid,
@@ -45,7 +46,7 @@ impl NewNotification {
             message: self.message,
             action: self.action,
             ttl: self.ttl.map_or(MAX_TTL_SECONDS, seconds_rounded_up),
-            idempotency_key: Some(self.idempotency_key.unwrap_or_else(random_idempotency_key)),
+            idempotency_key: Some(self.idempotency_key),
         }
     }
 }
@@ -86,8 +87,10 @@ mod tests {
     fn every_notification_has_its_own_idempotency_key() {
         let (first, second) = (item(None).idempotency_key, item(None).idempotency_key);
         assert!(first.is_some() && first != second);
+        let made_once = NewNotification::new(Puid::from_bits(1), "Hello");
+        assert_eq!(made_once.clone().into_item(), made_once.into_item());
         let given = NewNotification {
-            idempotency_key: Some("mine".to_owned()),
+            idempotency_key: "mine".to_owned(),
             ..NewNotification::new(Puid::from_bits(1), "Hello")
         };
         assert_eq!(given.into_item().idempotency_key.as_deref(), Some("mine"));

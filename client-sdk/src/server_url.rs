@@ -61,6 +61,10 @@ impl FromStr for ServerUrl {
         else {
             return invalid("has no host");
         };
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+            return invalid("has an invalid port");
+        }
         if authority.as_str().contains('@') {
             return invalid("must not name a user");
         }
@@ -118,6 +122,10 @@ mod tests {
             "https://presence.example/?a=b",
             "https://presence.example/#a",
             "https://a b/",
+            "https://presence.example:99999/",
+            "https://presence.example:0/",
+            "https://presence.example:/",
+            "http://[::1]:65536",
         ] {
             assert!(given.parse::<ServerUrl>().is_err(), "{given}");
         }

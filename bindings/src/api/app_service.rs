@@ -90,7 +90,7 @@ impl AppServiceApi {
     #[uniffi::method(default(cancel = None))]
     pub async fn notify(
         &self,
-        items: Vec<NewNotification>,
+        items: Vec<Arc<NewNotification>>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Vec<NotifyResult>, PresenceError> {
         let (batch, items) = NotifyBatch::new(items);
@@ -105,10 +105,10 @@ impl AppServiceApi {
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,
-        item: NewNotification,
+        item: Arc<NewNotification>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<QueuedNotification, PresenceError> {
-        let item = item.try_into()?;
+        let item = item.as_ref().try_into()?;
         Ok(runtime::wait(cancel, self.api.notify_one(item)).await?.into())
     }
 }

@@ -104,11 +104,12 @@ impl AppServiceApi {
     ///
     /// The errors of every call: see [`AppServiceApi`]. After an error no notification was queued,
     /// except that after [`Error::TimedOut`] and [`Error::Unreachable`] some may have been.
-    /// Notifications with an idempotency key can be sent again without being queued twice.
+    /// The same notifications can be sent again without being queued twice, since each has an
+    /// idempotency key from its construction.
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Result<Vec<Result<QueuedNotification, ApiError>>, Error> {
+    ) -> Result<Vec<Result<QueuedNotification, Error>>, Error> {
         #[derive(Serialize)]
         struct NotifyBody {
             notifications: Vec<NotifyItem>,
@@ -126,7 +127,8 @@ impl AppServiceApi {
         if results.len() != count {
             return Err(Error::Unexpected("the number of results does not match".to_owned()));
         }
-        Ok(results.into_iter().map(Into::into).collect())
+        let results = results.into_iter().map(Result::<_, ApiError>::from);
+        Ok(results.map(|result| result.map_err(Error::from)).collect())
     }
 
     /// Sends one live notification. `Ok` means that it is stored.
@@ -138,7 +140,7 @@ impl AppServiceApi {
     pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let mut results = self.notify(vec![item]).await?;
         let no_result = || Error::Unexpected("the notification has no result".to_owned());
-        results.pop().ok_or_else(no_result)?.map_err(Error::from)
+        results.pop().ok_or_else(no_result)?
     }
 
     fn presence_call(&self) -> RestCall {

@@ -1,13 +1,13 @@
 //! The reading of a REST response: a reply, an error of the server, or the page of a proxy.
 
-use http::header::RETRY_AFTER;
+use http::StatusCode;
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
 use presence_protocol::error::RawReply;
 use presence_protocol::{ApiError, Errno};
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::retry_header::requested_wait;
 
 /// A complete response.
 pub(super) struct RestResponse {
@@ -19,7 +19,7 @@ pub(super) struct RestResponse {
 
 impl RestResponse {
     pub(super) fn new(head: &Parts, body: Vec<u8>) -> Self {
-        Self { status: head.status, retry_after: retry_after(&head.headers), body }
+        Self { status: head.status, retry_after: requested_wait(&head.headers), body }
     }
 
     /// Reads the body. The error holds no text of the body, which may be secret, except the text of
@@ -71,18 +71,12 @@ impl RestResponse {
     }
 }
 
-/// Returns the wait in whole seconds. The other form of the header, a date, would need a correct
-/// clock.
-fn retry_after(headers: &HeaderMap) -> Option<f64> {
-    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(f64::from(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use http::Response;
+    use http::header::RETRY_AFTER;
     use serde::Deserialize;
 
     use super::*;

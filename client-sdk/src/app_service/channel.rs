@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::Stream;
-use presence_protocol::app::QueuedNotification;
+use presence_protocol::app::{NotifyItem, QueuedNotification};
 use presence_protocol::limits::MAX_BATCH_ITEMS;
 use presence_protocol::open::OpenQueryResult;
 use presence_protocol::{ApiError, Puid};
@@ -18,7 +18,9 @@ use super::event::AppServiceEvent;
 use super::options::AppServiceOptions;
 use super::protocol::AppServiceProtocol;
 use super::requests::{PendingRequest, Reply};
-use crate::channel::{ChannelHandle, Endpoint, ProtocolState, SharedState, run, runtime};
+use crate::channel::{
+    ChannelHandle, ChannelTask, Endpoint, ProtocolState, SharedState, run, runtime,
+};
 use crate::error::Error;
 use crate::net::Connector;
 use crate::notification::NewNotification;
@@ -55,7 +57,8 @@ impl AppServiceChannel {
         let span = tracing::info_span!("presence.app_service", application = %options.application);
         let AppServiceOptions { server, timing, .. } = options;
         let endpoint = Endpoint { server, connector, timing: timing.clone() };
-        drop(runtime.spawn(run(shared, endpoint, rand::random).instrument(span)));
+        let task = run(Arc::clone(&shared), endpoint, rand::random).instrument(span);
+        drop(runtime.spawn(ChannelTask::new(shared, task)));
         let permits = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         Ok((Self { handle, permits, timing }, events))
     }
@@ -63,8 +66,10 @@ impl AppServiceChannel {
     /// Sends live notifications, and returns one result for each, in order: the id of the queued
     /// notification, or the error. A notification with an id is stored durably by the server.
     ///
-    /// The call continues over reconnects. No notification is queued twice, since each has an
-    /// idempotency key. A long list is sent in several frames.
+    /// The call continues over reconnects. No notification is queued twice, also if the call is
+    /// repeated, since each has an idempotency key from its construction. A long list is sent in
+    /// several frames. If one of them fails after others were answered, the result of each
+    /// notification of it, and of all after it, is that error.
     ///
     /// # Errors
     ///
@@ -73,16 +78,32 @@ impl AppServiceChannel {
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Result<Vec<Result<QueuedNotification, ApiError>>, Error> {
+    ) -> Result<Vec<Result<QueuedNotification, Error>>, Error> {
+        let count = items.len();
         let items = items.into_iter().map(NewNotification::into_item).collect();
-        let mut results = Vec::new();
+        let mut results = Vec::with_capacity(count);
         for chunk in chunks(items) {
-            match self.request(PendingRequest::Notify(chunk)).await? {
-                Reply::Notify(part) => results.extend(part),
-                Reply::Query(_) => return Err(mismatched_reply()),
+            match self.notify_chunk(chunk).await {
+                Ok(part) => results.extend(part.into_iter().map(|one| one.map_err(Error::from))),
+                Err(error) if results.is_empty() => return Err(error),
+                Err(error) => {
+                    results.resize(count, Err(error));
+                    break;
+                }
             }
         }
         Ok(results)
+    }
+
+    async fn notify_chunk(
+        &self,
+        chunk: Vec<NotifyItem>,
+    ) -> Result<Vec<Result<QueuedNotification, ApiError>>, Error> {
+        let count = chunk.len();
+        match self.request(PendingRequest::Notify(chunk)).await? {
+            Reply::Notify(part) if part.len() == count => Ok(part),
+            Reply::Notify(_) | Reply::Query(_) => Err(mismatched_reply()),
+        }
     }
 
     /// Sends one live notification, like [`notify`](Self::notify).
@@ -93,8 +114,7 @@ impl AppServiceChannel {
     /// queued.
     pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let results = self.notify(vec![item]).await?;
-        let result = results.into_iter().next().ok_or_else(mismatched_reply)?;
-        result.map_err(Error::Refused)
+        results.into_iter().next().ok_or_else(mismatched_reply)?
     }
 
     /// Returns the current presence of users, one entry for each, in order.
@@ -142,7 +162,14 @@ impl AppServiceChannel {
         self.handle.hint();
     }
 
-    /// Closes the channel, and waits until it is closed.
+    /// Returns the number of times that the task of the channel was woken.
+    #[cfg(test)]
+    pub(crate) fn wakes(&self) -> u64 {
+        self.handle.wakes()
+    }
+
+    /// Closes the channel, and waits until it is closed, for about a second if the server does not
+    /// react.
     pub async fn close(&self) {
         self.handle.close();
         self.handle.wait_until_ended().await;

@@ -149,7 +149,9 @@ impl ProtocolState for AppServiceProtocol {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.requests.next_deadline().into_iter().chain(self.unreadable.deadline()).min()
+        // Before that no request can be sent, so that a delay that is over must not wake the task.
+        let delayed = if self.is_authenticated() { self.requests.next_deadline() } else { None };
+        delayed.into_iter().chain(self.unreadable.deadline()).min()
     }
 
     fn take_reconnect_request(&mut self, now: Instant) -> bool {
@@ -191,9 +193,10 @@ impl ProtocolState for AppServiceProtocol {
         }
         let error = match disconnect {
             Disconnect::Refused(error) => error,
-            Disconnect::Closed(_) | Disconnect::Failed(_) | Disconnect::ReconnectRequested => {
-                Errno::InvalidApiKey.into()
-            }
+            Disconnect::Closed(_)
+            | Disconnect::Failed(_)
+            | Disconnect::Postponed { .. }
+            | Disconnect::ReconnectRequested => Errno::InvalidApiKey.into(),
         };
         self.requests.fail_all(&Error::Refused(error.clone()));
         self.api_key = ApiKey::Refused(error.clone());

@@ -18,6 +18,8 @@ pub(crate) enum Disconnect {
     Refused(ApiError),
     /// The network failed.
     Failed(Error),
+    /// The server or a proxy in front of it is not available for a time that it named.
+    Postponed { reason: Error, at_least: Duration },
     /// This side dropped the socket in order to open another one.
     ReconnectRequested,
 }
@@ -47,6 +49,7 @@ impl Disconnect {
             }
             Self::Refused(error) => NextStep::End(EndReason::Incompatible(error.to_string())),
             Self::Failed(error) => retry(error, None),
+            Self::Postponed { reason, at_least } => retry(reason, Some(at_least)),
             Self::ReconnectRequested => NextStep::Reconnect,
         }
     }
@@ -65,7 +68,10 @@ impl Disconnect {
                     | Errno::InvalidApiKey
                     | Errno::Forbidden
             ),
-            Self::Closed(None) | Self::Failed(_) | Self::ReconnectRequested => false,
+            Self::Closed(None)
+            | Self::Failed(_)
+            | Self::Postponed { .. }
+            | Self::ReconnectRequested => false,
         }
     }
 }

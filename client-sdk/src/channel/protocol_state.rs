@@ -32,6 +32,11 @@ pub(crate) trait ProtocolState: Send + 'static {
     /// Returns true, once, if this socket is to be replaced by another one.
     fn take_reconnect_request(&mut self, now: Instant) -> bool;
 
+    /// Makes the changes that are due by now. Returns true if the application is to be notified.
+    fn handle_time(&mut self, _now: Instant) -> bool {
+        false
+    }
+
     /// Handles a frame from the server.
     ///
     /// # Errors

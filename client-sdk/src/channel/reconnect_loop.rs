@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::backoff::{Backoff, Jitter};
 use super::disconnect::{Disconnect, NextStep};
 use super::protocol_state::ProtocolState;
+use super::restart_limit::RestartLimit;
 use super::shared_state::SharedState;
 use super::socket::{self, Socket};
 use super::socket_loop::{SocketEnd, SocketLoop};
@@ -40,8 +41,9 @@ pub(crate) async fn run<P: ProtocolState>(
     jitter: Jitter,
 ) {
     let backoff = Backoff::new(&endpoint.timing, jitter);
+    let restarts = RestartLimit::new(endpoint.timing.backoff_floor);
     let mut reconnect_loop =
-        ReconnectLoop { shared: &shared, endpoint: &endpoint, backoff, not_before: None };
+        ReconnectLoop { shared: &shared, endpoint: &endpoint, backoff, restarts, not_before: None };
     let end = reconnect_loop.run().await;
     tracing::info!(%end, "the channel has ended");
     shared.set_connection_state(ConnectionState::Ended(end));
@@ -52,6 +54,7 @@ struct ReconnectLoop<'a, P> {
     shared: &'a SharedState<P>,
     endpoint: &'a Endpoint,
     backoff: Backoff,
+    restarts: RestartLimit,
     /// The earliest time of the next attempt. It keeps a reconnect without a wait from being
     /// repeated in a busy loop.
     not_before: Option<Instant>,
@@ -60,7 +63,12 @@ struct ReconnectLoop<'a, P> {
 /// The end of one attempt to connect and to stay connected.
 enum AttemptEnd {
     CloseRequested,
-    Disconnected { reason: Disconnect, was_stable: bool },
+    /// A hint came while the attempt did not proceed, so that another one begins at once.
+    Restarted,
+    Disconnected {
+        reason: Disconnect,
+        was_stable: bool,
+    },
 }
 
 /// The result of a wait that the application can interrupt.
@@ -70,17 +78,15 @@ enum WaitResult {
     CloseRequested,
 }
 
-/// The request of the application that interrupts a wait.
-enum Interruption {
-    Hint,
-    CloseRequested,
-}
-
 impl<P: ProtocolState> ReconnectLoop<'_, P> {
     async fn run(&mut self) -> EndReason {
         loop {
             let end = match self.attempt().await {
                 AttemptEnd::CloseRequested => Some(EndReason::Closed),
+                AttemptEnd::Restarted => {
+                    self.restarts.record(Instant::now());
+                    None
+                }
                 AttemptEnd::Disconnected { reason, was_stable } => {
                     self.handle_disconnect(reason, was_stable).await
                 }
@@ -96,16 +102,23 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
         if self.wait_for_credential().await == WaitResult::CloseRequested {
             return AttemptEnd::CloseRequested;
         }
-        let socket = match self.connect().await {
-            None => return AttemptEnd::CloseRequested,
-            Some(Ok(socket)) => socket,
-            Some(Err(reason)) => return AttemptEnd::Disconnected { reason, was_stable: false },
-        };
+        let start = Instant::now();
         let timing = &self.endpoint.timing;
-        match SocketLoop::new(socket, self.shared, timing).run().await {
+        let deadline = start + timing.connect_timeout;
+        let restart_at = self.restarts.earliest(start);
+        let socket = match self.connect(deadline, restart_at).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(reason)) => return AttemptEnd::Disconnected { reason, was_stable: false },
+            Err(end) => return end,
+        };
+        match SocketLoop::new(socket, self.shared, timing, deadline, restart_at).run().await {
             SocketEnd::CloseRequested => AttemptEnd::CloseRequested,
+            SocketEnd::Restarted => AttemptEnd::Restarted,
             SocketEnd::Disconnected { reason, authenticated_for } => {
-                let was_stable = authenticated_for >= timing.stable_after;
+                if authenticated_for.is_some() {
+                    self.restarts.reset();
+                }
+                let was_stable = authenticated_for.is_some_and(|time| time >= timing.stable_after);
                 AttemptEnd::Disconnected { reason, was_stable }
             }
         }
@@ -149,31 +162,49 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     async fn wait_for_credential(&self) -> WaitResult {
         let ready = async {
             if let Some(not_before) = self.not_before {
-                sleep_until(not_before).await;
+                self.wait_until(not_before).await;
             }
             let has_credential = |protocol: &mut P| protocol.has_credential().then_some(());
             self.shared.wait_as_task(has_credential).await;
         };
         tokio::select! {
             () = ready => WaitResult::Elapsed,
-            () = self.close_requested() => WaitResult::CloseRequested,
+            () = self.shared.close_requested() => WaitResult::CloseRequested,
         }
     }
 
-    /// Opens a socket. Returns `None` if the application asks to close the channel meanwhile.
-    async fn connect(&self) -> Option<Result<Socket, Disconnect>> {
+    /// Waits until a time. A hint shortens the wait.
+    async fn wait_until(&self, time: Instant) {
+        tokio::select! {
+            () = sleep_until(time) => return,
+            () = self.hinted() => {}
+        }
+        sleep_until(time.min(Instant::now() + self.backoff.after_hint())).await;
+    }
+
+    /// Opens a socket.
+    async fn connect(
+        &self,
+        deadline: Instant,
+        restart_at: Instant,
+    ) -> Result<Result<Socket, Disconnect>, AttemptEnd> {
         let attempt = self.backoff.failures() + 1;
         self.shared.set_connection_state(ConnectionState::Connecting { attempt });
         // A hint from before this attempt has no further effect.
         self.shared.take_hint();
         let path = self.shared.with(|protocol| protocol.path());
-        let Endpoint { server, connector, timing } = self.endpoint;
+        let Endpoint { server, connector, .. } = self.endpoint;
         let opening = socket::open(connector.clone(), server, &path, P::SUBPROTOCOL);
+        let restarted = async {
+            self.hinted().await;
+            sleep_until(restart_at).await;
+        };
         tokio::select! {
-            opened = timeout(timing.connect_timeout, opening) => {
-                Some(opened.unwrap_or(Err(Disconnect::Failed(Error::TimedOut))))
+            opened = timeout_at(deadline, opening) => {
+                Ok(opened.unwrap_or(Err(Disconnect::Failed(Error::TimedOut))))
             }
-            () = self.close_requested() => None,
+            () = restarted => Err(AttemptEnd::Restarted),
+            () = self.shared.close_requested() => Err(AttemptEnd::CloseRequested),
         }
     }
 
@@ -187,37 +218,30 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     ) -> WaitResult {
         let start = Instant::now();
         let mut until = start + wait;
-        self.shared.take_hint();
-        self.shared.set_connection_state(ConnectionState::Waiting { reason, retry_in: wait });
-        let earliest = start + at_least.unwrap_or_default();
+        let waiting = |retry_in| ConnectionState::Waiting { reason: reason.clone(), retry_in };
+        self.shared.set_connection_state(waiting(wait));
         tokio::select! {
             () = sleep_until(until) => return WaitResult::Elapsed,
-            interruption = self.interruption() => match interruption {
-                Interruption::CloseRequested => return WaitResult::CloseRequested,
-                Interruption::Hint => {
-                    let soon = Instant::now() + self.backoff.after_hint();
-                    until = until.min(soon.max(earliest));
+            () = self.shared.close_requested() => return WaitResult::CloseRequested,
+            () = self.hinted() => {
+                let now = Instant::now();
+                let earliest = start + at_least.unwrap_or_default();
+                let soon = (now + self.backoff.after_hint()).max(earliest);
+                if soon < until {
+                    until = soon;
+                    self.shared.set_connection_state(waiting(until.saturating_duration_since(now)));
                 }
-            },
+            }
         }
         // Only the first hint counts: many hints would make a busy loop.
         tokio::select! {
             () = sleep_until(until) => WaitResult::Elapsed,
-            () = self.close_requested() => WaitResult::CloseRequested,
+            () = self.shared.close_requested() => WaitResult::CloseRequested,
         }
     }
 
-    async fn close_requested(&self) {
-        self.shared.wait_as_task(|_| self.shared.is_closing().then_some(())).await;
-    }
-
-    async fn interruption(&self) -> Interruption {
-        self.shared
-            .wait_as_task(|_| match (self.shared.is_closing(), self.shared.take_hint()) {
-                (true, _) => Some(Interruption::CloseRequested),
-                (false, true) => Some(Interruption::Hint),
-                (false, false) => None,
-            })
-            .await
+    /// Waits for a hint that has had no effect yet.
+    async fn hinted(&self) {
+        self.shared.wait_as_task(|_| self.shared.is_hinted().then_some(())).await;
     }
 }

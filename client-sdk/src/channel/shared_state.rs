@@ -1,6 +1,6 @@
 //! The state that the task of a channel and the handles of the application share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -20,7 +20,11 @@ pub(crate) struct SharedState<P> {
     /// Set by a hint: the network or the visibility of the app has changed, so the connection is
     /// checked now, or the next attempt starts soon.
     hinted: AtomicBool,
+    /// The number of hints so far.
+    hints: AtomicU64,
     background: AtomicBool,
+    /// The number of times that the task was polled.
+    wakes: AtomicU64,
 }
 
 impl<P: ProtocolState> SharedState<P> {
@@ -31,7 +35,9 @@ impl<P: ProtocolState> SharedState<P> {
             app_notify: Notify::new(),
             closing: AtomicBool::new(false),
             hinted: AtomicBool::new(false),
+            hints: AtomicU64::new(0),
             background: AtomicBool::new(false),
+            wakes: AtomicU64::new(0),
         })
     }
 
@@ -75,6 +81,29 @@ impl<P: ProtocolState> SharedState<P> {
         self.wait(&self.task_notify, take).await
     }
 
+    /// Waits until `take` returns a value, whichever side makes the change.
+    pub(crate) async fn wait_for_change<R>(&self, mut take: impl FnMut(&mut P) -> Option<R>) -> R {
+        loop {
+            let (app, task) = (self.app_notify.notified(), self.task_notify.notified());
+            tokio::pin!(app, task);
+            // Registered before the check, so that no notification is missed in between.
+            app.as_mut().enable();
+            task.as_mut().enable();
+            if let Some(taken) = self.with(&mut take) {
+                return taken;
+            }
+            tokio::select! {
+                () = app => {}
+                () = task => {}
+            }
+        }
+    }
+
+    /// Notifies the application of a change that the task has made.
+    pub(crate) fn notify_app(&self) {
+        self.app_notify.notify_waiters();
+    }
+
     /// Returns a future that resolves at the next change by the application.
     pub(crate) fn app_update(&self) -> Notified<'_> {
         self.task_notify.notified()
@@ -109,10 +138,50 @@ impl<P: ProtocolState> SharedState<P> {
         self.wake_task();
     }
 
+    /// Waits, on behalf of the task, until the application asks to close the channel.
+    pub(crate) async fn close_requested(&self) {
+        self.wait_as_task(|_| self.is_closing().then_some(())).await;
+    }
+
     /// Asks the task to check the connection now, or to reconnect soon.
     pub(crate) fn hint(&self) {
+        self.hints.fetch_add(1, Ordering::Release);
         self.hinted.store(true, Ordering::Release);
         self.wake_task();
+    }
+
+    /// Keeps a hint for the next attempt, since the socket was lost before it had an effect.
+    pub(crate) fn keep_hint(&self) {
+        self.hinted.store(true, Ordering::Release);
+    }
+
+    /// Returns the number of hints so far.
+    pub(crate) fn hints(&self) -> u64 {
+        self.hints.load(Ordering::Acquire)
+    }
+
+    /// Returns true if a hint has had no effect yet.
+    pub(crate) fn is_hinted(&self) -> bool {
+        self.hinted.load(Ordering::Acquire)
+    }
+
+    /// Counts one poll of the task.
+    pub(crate) fn count_wake(&self) {
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of times that the task was polled.
+    #[cfg(test)]
+    pub(crate) fn wakes(&self) -> u64 {
+        self.wakes.load(Ordering::Relaxed)
+    }
+
+    /// Ends the channel, unless it has ended.
+    pub(crate) fn end(&self, reason: EndReason) {
+        let has_ended = self.with(|protocol| matches!(protocol.state(), ConnectionState::Ended(_)));
+        if !has_ended {
+            self.set_connection_state(ConnectionState::Ended(reason));
+        }
     }
 
     /// Returns true if there was a hint since the last call of this function.

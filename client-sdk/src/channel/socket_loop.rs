@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -18,7 +18,9 @@ use crate::state::ConnectionState;
 use crate::timing::Timing;
 
 /// The time limit of the closing handshake.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(900);
+/// The maximum number of messages that are handled before the task looks at anything else.
+const MAX_MESSAGES_PER_TURN: usize = 256;
 
 /// The loop that owns a socket: it sends the frames of the protocol state, passes received frames
 /// to it, and checks that the server still responds.
@@ -28,6 +30,12 @@ pub(crate) struct SocketLoop<'a, P> {
     timing: &'a Timing,
     phase: Phase,
     liveness: Liveness,
+    /// Set if a hint has had no effect yet.
+    is_hinted: bool,
+    /// The time from which a hint restarts an attempt that was not accepted yet.
+    restart_at: Instant,
+    /// The time from which a hint causes a ping. Of many hints only the first one causes one.
+    next_probe: Instant,
 }
 
 /// The phase of a socket.
@@ -52,13 +60,16 @@ enum Liveness {
 pub(crate) enum SocketEnd {
     /// The application asked to close the channel, and the closing handshake is done.
     CloseRequested,
-    /// The socket was lost, after the server had accepted the credential for this long.
-    Disconnected { reason: Disconnect, authenticated_for: Duration },
+    /// A hint came before the server had accepted the credential.
+    Restarted,
+    /// The socket was lost, and the server had accepted the credential for this long.
+    Disconnected { reason: Disconnect, authenticated_for: Option<Duration> },
 }
 
 /// The reason for which the loop stops.
 enum StopReason {
     CloseRequested,
+    Restarted,
     Disconnected(Disconnect),
 }
 
@@ -69,10 +80,18 @@ impl From<Disconnect> for StopReason {
 }
 
 impl<'a, P: ProtocolState> SocketLoop<'a, P> {
-    pub(crate) fn new(socket: Socket, shared: &'a SharedState<P>, timing: &'a Timing) -> Self {
+    pub(crate) fn new(
+        socket: Socket,
+        shared: &'a SharedState<P>,
+        timing: &'a Timing,
+        deadline: Instant,
+        restart_at: Instant,
+    ) -> Self {
         let now = Instant::now();
-        let phase = Phase::Authenticating { deadline: now + timing.connect_timeout };
-        Self { socket, shared, timing, phase, liveness: Liveness::Received { at: now } }
+        let (phase, liveness) =
+            (Phase::Authenticating { deadline }, Liveness::Received { at: now });
+        let is_hinted = false;
+        Self { socket, shared, timing, phase, liveness, is_hinted, restart_at, next_probe: now }
     }
 
     pub(crate) async fn run(mut self) -> SocketEnd {
@@ -87,11 +106,15 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
                 self.close().await;
                 SocketEnd::CloseRequested
             }
+            StopReason::Restarted => SocketEnd::Restarted,
             // Without a close frame, so that the server keeps the presence for its grace time.
             StopReason::Disconnected(reason) => {
+                if self.is_hinted || self.is_probing() {
+                    self.shared.keep_hint();
+                }
                 let authenticated_for = match self.phase {
-                    Phase::Authenticating { .. } => Duration::ZERO,
-                    Phase::Authenticated { since } => since.elapsed(),
+                    Phase::Authenticating { .. } => None,
+                    Phase::Authenticated { since } => Some(since.elapsed()),
                 };
                 SocketEnd::Disconnected { reason, authenticated_for }
             }
@@ -109,6 +132,9 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         if self.shared.is_closing() {
             return Err(StopReason::CloseRequested);
         }
+        if self.restart_time().is_some_and(|time| Instant::now() >= time) {
+            return Err(StopReason::Restarted);
+        }
         let next_deadline = self.next_deadline();
         tokio::select! {
             received = self.socket.next() => self.handle_received(received)?,
@@ -118,24 +144,33 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         Ok(self.check_deadlines()?)
     }
 
-    async fn send_due(&mut self) -> Result<(), Disconnect> {
+    async fn send_due(&mut self) -> Result<(), StopReason> {
         let now = Instant::now();
+        self.is_hinted |= self.shared.take_hint();
+        if self.shared.with(|protocol| protocol.handle_time(now)) {
+            self.shared.notify_app();
+        }
         if self.shared.with(|protocol| protocol.take_reconnect_request(now)) {
-            return Err(Disconnect::ReconnectRequested);
+            return Err(Disconnect::ReconnectRequested.into());
         }
         self.ping_if_due(now).await?;
         while let Some(frame) = self.shared.with(|protocol| protocol.poll_outgoing(now)) {
             self.send(Message::text(frame)).await?;
         }
-        write_result(timeout(self.timing.connect_timeout, self.socket.flush()).await)
+        let (shared, timing) = (self.shared, self.timing);
+        write(shared, timing, self.socket.flush()).await
     }
 
     /// Sends a ping after a hint, or if nothing has arrived for one heartbeat.
-    async fn ping_if_due(&mut self, now: Instant) -> Result<(), Disconnect> {
-        let is_hinted = self.shared.take_hint();
+    async fn ping_if_due(&mut self, now: Instant) -> Result<(), StopReason> {
+        let probes = self.probe_time().is_some_and(|time| now >= time);
         let probe_deadline = match self.liveness {
             Liveness::Pinged { probe_deadline: Some(_), .. } => return Ok(()),
-            _ if is_hinted => Some(now + self.timing.probe_timeout),
+            _ if probes => {
+                self.is_hinted = false;
+                self.next_probe = now + self.timing.probe_timeout;
+                Some(self.next_probe)
+            }
             Liveness::Received { at } if now >= at + self.heartbeat() => None,
             Liveness::Received { .. } | Liveness::Pinged { .. } => return Ok(()),
         };
@@ -143,28 +178,55 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         self.send(Message::Ping(Vec::new().into())).await
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), Disconnect> {
-        write_result(timeout(self.timing.connect_timeout, self.socket.feed(message)).await)
+    async fn send(&mut self, message: Message) -> Result<(), StopReason> {
+        let (shared, timing) = (self.shared, self.timing);
+        write(shared, timing, self.socket.feed(message)).await
     }
 
-    /// Handles a message and all others that have arrived already, before any reply is sent.
+    /// Returns the time at which a hint restarts the attempt, if it does.
+    fn restart_time(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Authenticating { .. } => self.is_hinted.then_some(self.restart_at),
+            Phase::Authenticated { .. } => None,
+        }
+    }
+
+    /// Returns the time at which a hint causes a ping, if it does.
+    fn probe_time(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Authenticating { .. } => None,
+            Phase::Authenticated { .. } => {
+                (self.is_hinted && !self.is_probing()).then_some(self.next_probe)
+            }
+        }
+    }
+
+    fn is_probing(&self) -> bool {
+        matches!(self.liveness, Liveness::Pinged { probe_deadline: Some(_), .. })
+    }
+
+    /// Handles a message and others that have arrived already, before any reply is sent.
     fn handle_received(
         &mut self,
         received: Option<Result<Message, WsError>>,
     ) -> Result<(), Disconnect> {
-        let mut next = received;
-        loop {
-            let message = match next {
-                Some(Ok(message)) => message,
+        let mut next = Some(received);
+        let mut handled = 0;
+        while let Some(received) = next {
+            match received {
+                Some(Ok(message)) => self.handle_message(message)?,
                 Some(Err(error)) => return Err(transport_failure(&error)),
                 None => return Err(Disconnect::Closed(None)),
-            };
-            self.handle_message(message)?;
-            match self.socket.next().now_or_never() {
-                Some(more) => next = more,
-                None => return Ok(()),
             }
+            handled += 1;
+            // The rest is read after a look at what else is due.
+            next = if handled < MAX_MESSAGES_PER_TURN {
+                self.socket.next().now_or_never()
+            } else {
+                None
+            };
         }
+        Ok(())
     }
 
     fn handle_message(&mut self, message: Message) -> Result<(), Disconnect> {
@@ -212,6 +274,8 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         [
             self.authentication_deadline(),
             self.pong_deadline(),
+            self.restart_time(),
+            self.probe_time(),
             self.shared.with(|protocol| protocol.next_deadline()),
         ]
         .into_iter()
@@ -260,11 +324,26 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     }
 }
 
-fn write_result<E>(result: Result<Result<(), WsError>, E>) -> Result<(), Disconnect> {
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(transport_failure(&error)),
-        Err(_) => Err(Disconnect::Failed(Error::TimedOut)),
+/// Waits for a write, which can be endless if the server does not read. After a hint it has the time
+/// limit of a probe.
+async fn write<P: ProtocolState>(
+    shared: &SharedState<P>,
+    timing: &Timing,
+    writing: impl Future<Output = Result<(), WsError>>,
+) -> Result<(), StopReason> {
+    let probed = async {
+        shared.wait_as_task(|_| shared.is_hinted().then_some(())).await;
+        sleep(timing.probe_timeout).await;
+    };
+    tokio::select! {
+        biased;
+        written = timeout(timing.connect_timeout, writing) => match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(transport_failure(&error).into()),
+            Err(_) => Err(Disconnect::Failed(Error::TimedOut).into()),
+        },
+        () = shared.close_requested() => Err(StopReason::CloseRequested),
+        () = probed => Err(Disconnect::Failed(Error::TimedOut).into()),
     }
 }
 

@@ -11,7 +11,9 @@ use super::credential_task;
 use super::events::DeviceEvents;
 use super::options::DeviceOptions;
 use super::protocol::DeviceProtocol;
-use crate::channel::{ChannelHandle, Endpoint, ProtocolState, SharedState, run, runtime};
+use crate::channel::{
+    ChannelHandle, ChannelTask, Endpoint, ProtocolState, SharedState, run, runtime,
+};
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::net::Connector;
@@ -43,6 +45,7 @@ impl DeviceChannel {
         let events = DeviceEvents::new(Arc::clone(&shared), reports_credential_requests);
         let span = tracing::info_span!("presence.device", device = options.device.as_str());
         let DeviceOptions { server, timing, credential_provider, .. } = options;
+        let shared_with_task = Arc::clone(&shared);
         let task = async move {
             let endpoint = Endpoint { server, connector, timing: timing.clone() };
             let channel = run(Arc::clone(&shared), endpoint, rand::random);
@@ -54,7 +57,7 @@ impl DeviceChannel {
                 },
             }
         };
-        drop(runtime.spawn(task.instrument(span)));
+        drop(runtime.spawn(ChannelTask::new(shared_with_task, task.instrument(span))));
         Ok((Self { handle }, events))
     }
 
@@ -89,6 +92,10 @@ impl DeviceChannel {
     /// renew the session early.
     pub fn set_credential(&self, credential: Credential) {
         self.handle.update_as_app(|protocol| protocol.set_credential(credential));
+        self.handle.notify_app();
+        if matches!(self.state(), ConnectionState::Waiting { .. }) {
+            self.handle.hint();
+        }
     }
 
     /// Returns the number of frames, and of entries in them, that this version could not read and
@@ -119,7 +126,14 @@ impl DeviceChannel {
         self.handle.set_app_visibility(visibility);
     }
 
-    /// Closes the channel, and waits until it is closed. The presence of this device ends at once.
+    /// Returns the number of times that the task of the channel was woken.
+    #[cfg(test)]
+    pub(crate) fn wakes(&self) -> u64 {
+        self.handle.wakes()
+    }
+
+    /// Closes the channel, and waits until it is closed, for about a second if the server does not
+    /// react. The presence of this device ends at once.
     pub async fn close(&self) {
         self.handle.close();
         self.handle.wait_until_ended().await;

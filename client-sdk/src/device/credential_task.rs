@@ -1,8 +1,11 @@
 //! The task that calls the credential provider whenever the channel needs a credential.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep_until};
 
 use super::protocol::DeviceProtocol;
 use crate::channel::{Backoff, Jitter, SharedState};
@@ -17,32 +20,57 @@ pub(super) async fn run(
     jitter: Jitter,
 ) {
     let mut backoff = Backoff::new(timing, jitter);
-    let mut last_set_at: Option<Instant> = None;
     loop {
-        let reason = shared.wait_as_app(|protocol| protocol.credential_request()).await;
-        if let (CredentialReason::Expiring { within }, Some(last_set_at)) = (reason, last_set_at)
-            && last_set_at.elapsed() < within
-        {
-            // A session that is shorter than the notice is announced as ending at once. The wait
-            // keeps it from being renewed without a pause.
-            sleep(within / 2).await;
-        }
+        let reason = shared.wait_for_change(|protocol| protocol.credential_request()).await;
+        let hints = shared.hints();
         match request_credential(shared, provider, reason).await {
             None => {}
             Some(Ok(credential)) => {
                 backoff.reset();
-                last_set_at = Some(Instant::now());
                 shared.update_as_app(|protocol| protocol.set_credential(credential));
+                shared.notify_app();
             }
             Some(Err(CredentialError::SignedOut)) => {
                 shared.update_as_task(DeviceProtocol::sign_out);
             }
-            Some(Err(CredentialError::Unavailable(_))) => sleep(backoff.after_failure(None)).await,
+            Some(Err(CredentialError::Unavailable(_))) => {
+                let wait = backoff.after_failure(None);
+                let soon = backoff.after_hint();
+                tokio::select! {
+                    () = wait_before_retry(shared, wait, soon, hints) => {}
+                    () = request_changes(shared, reason) => {}
+                }
+            }
         }
     }
 }
 
-/// Requests a credential from the provider. Returns `None` if the application sets one first.
+/// Waits before the provider is called again. The first hint since the number `hints` shortens the
+/// wait.
+async fn wait_before_retry(
+    shared: &SharedState<DeviceProtocol>,
+    wait: Duration,
+    soon: Duration,
+    hints: u64,
+) {
+    let until = Instant::now() + wait;
+    tokio::select! {
+        () = sleep_until(until) => return,
+        () = shared.wait_for_change(|_| (shared.hints() != hints).then_some(())) => {}
+    }
+    sleep_until(until.min(Instant::now() + soon)).await;
+}
+
+/// Waits until the channel needs no credential any more, or needs one for another reason.
+async fn request_changes(shared: &SharedState<DeviceProtocol>, reason: CredentialReason) {
+    let changed = |protocol: &mut DeviceProtocol| {
+        (protocol.credential_request() != Some(reason)).then_some(())
+    };
+    shared.wait_for_change(changed).await;
+}
+
+/// Requests a credential from the provider. Returns `None` if the application sets one first. A
+/// panic of the provider counts as an error.
 async fn request_credential(
     shared: &SharedState<DeviceProtocol>,
     provider: &Arc<dyn CredentialProvider>,
@@ -52,12 +80,15 @@ async fn request_credential(
         None => Some(()),
         Some(_) => None,
     };
+    let call = AssertUnwindSafe(async { provider.credential(reason).await }).catch_unwind();
     let result = tokio::select! {
-        result = provider.credential(reason) => result,
-        () = shared.wait_as_app(no_request) => return None,
+        result = call => result,
+        () = shared.wait_for_change(no_request) => return None,
     };
+    let panicked = || CredentialError::Unavailable("the credential provider panicked".to_owned());
+    let result = result.unwrap_or_else(|_| Err(panicked()));
     if let Err(error) = &result {
-        tracing::info!(%error, "the credential provider has no credential");
+        tracing::warn!(%error, "the credential provider has no credential");
     }
     Some(result)
 }

@@ -14,6 +14,10 @@ pub(super) struct DeviceCredentials {
     fresh: Option<Credential>,
     /// The error with which the server refused a fresh credential on the open socket.
     renewal_error: Option<ApiError>,
+    /// Set if a replacement of a refused credential was requested, and none was accepted since.
+    replacement_requested: bool,
+    /// The last credential that the server refused, and the error.
+    last_refused: Option<(Credential, ApiError)>,
 }
 
 struct CurrentCredential {
@@ -27,14 +31,22 @@ pub(super) enum RefusedCredential {
     FreshAvailable,
     /// The credential was accepted before, so that a fresh one is likely to be accepted.
     Expired,
-    /// The credential was never accepted, so that only the user can help.
+    /// The credential was never accepted. It may only have been too old.
+    Aged(ApiError),
+    /// The replacement of a refused credential was refused too, so that only the user can help.
     Invalid(ApiError),
 }
 
 impl DeviceCredentials {
     pub(super) fn new(credential: Option<Credential>) -> Self {
         let current = credential.map(CurrentCredential::new);
-        Self { current, fresh: None, renewal_error: None }
+        Self {
+            current,
+            fresh: None,
+            renewal_error: None,
+            replacement_requested: false,
+            last_refused: None,
+        }
     }
 
     pub(super) fn is_available(&self) -> bool {
@@ -46,9 +58,21 @@ impl DeviceCredentials {
         self.fresh.is_some()
     }
 
-    pub(super) fn set_fresh(&mut self, credential: Credential) {
-        self.fresh = Some(credential);
-        self.renewal_error = None;
+    /// Sets a fresh credential.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the server if it has refused this very credential, which is not tried
+    /// again.
+    pub(super) fn set_fresh(&mut self, credential: Credential) -> Result<(), ApiError> {
+        match &self.last_refused {
+            Some((refused, error)) if refused.is_same(&credential) => Err(error.clone()),
+            Some(_) | None => {
+                self.fresh = Some(credential);
+                self.renewal_error = None;
+                Ok(())
+            }
+        }
     }
 
     /// Replaces the current credential by the fresh one, if there is one.
@@ -63,11 +87,12 @@ impl DeviceCredentials {
         if let Some(current) = &mut self.current {
             current.was_accepted = true;
         }
+        self.replacement_requested = false;
     }
 
     /// Records that the server has refused the fresh credential, and keeps the current one.
     pub(super) fn drop_fresh(&mut self, error: ApiError) {
-        self.fresh = None;
+        self.last_refused = self.fresh.take().map(|refused| (refused, error.clone()));
         self.renewal_error = Some(error);
     }
 
@@ -76,18 +101,36 @@ impl DeviceCredentials {
         self.renewal_error = Some(error);
     }
 
-    /// Drops the current credential after a disconnect that it has caused.
+    /// Drops the current credential after a disconnect that it has caused. A replacement is
+    /// requested once.
     pub(super) fn drop_refused(&mut self, disconnect: Disconnect) -> RefusedCredential {
+        let error = match disconnect {
+            Disconnect::Refused(error) => error,
+            Disconnect::Closed(_)
+            | Disconnect::Failed(_)
+            | Disconnect::Postponed { .. }
+            | Disconnect::ReconnectRequested => Errno::NotAuthenticated.into(),
+        };
+        let refused = self.current.take();
+        let was_accepted = refused.as_ref().is_some_and(|refused| refused.was_accepted);
+        if let Some(refused) = refused {
+            self.last_refused = Some((refused.credential, error.clone()));
+        }
         if self.has_fresh() {
             return RefusedCredential::FreshAvailable;
         }
-        let was_accepted = self.current.take().is_some_and(|current| current.was_accepted);
-        match (self.renewal_error.take(), disconnect) {
-            (None, _) if was_accepted => RefusedCredential::Expired,
-            (Some(error), _) | (None, Disconnect::Refused(error)) => {
-                RefusedCredential::Invalid(error)
+        let was_requested = std::mem::replace(&mut self.replacement_requested, false);
+        match self.renewal_error.take() {
+            Some(error) => RefusedCredential::Invalid(error),
+            None if was_requested => RefusedCredential::Invalid(error),
+            None => {
+                self.replacement_requested = true;
+                if was_accepted {
+                    RefusedCredential::Expired
+                } else {
+                    RefusedCredential::Aged(error)
+                }
             }
-            (None, _) => RefusedCredential::Invalid(Errno::NotAuthenticated.into()),
         }
     }
 

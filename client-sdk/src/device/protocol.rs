@@ -12,6 +12,7 @@ use super::desired::{DesiredState, SentContent};
 use super::event::DeviceEvent;
 use super::event_queue::{AddResult, DeviceEventQueue};
 use super::options::DeviceOptions;
+use super::renewal::Renewal;
 use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled, UnreadableFrames};
 use crate::credential::{Credential, CredentialReason};
 use crate::error::{Error, retry_after};
@@ -35,6 +36,9 @@ pub(super) struct DeviceProtocol {
     refused: Option<ApiError>,
     next_id: u64,
     unreadable: UnreadableFrames,
+    renewal: Renewal,
+    /// Set if somebody is known to answer requests for credentials.
+    has_source: bool,
 }
 
 /// The phase of the current socket.
@@ -89,6 +93,8 @@ impl DeviceProtocol {
             refused: None,
             next_id: 1,
             unreadable: UnreadableFrames::default(),
+            renewal: Renewal::new(rand::random),
+            has_source: options.credential_provider.is_some(),
         }
     }
 
@@ -111,7 +117,9 @@ impl DeviceProtocol {
         self.events.pull_notification()
     }
 
+    /// Takes the next request for a credential. The application that asks for it answers it.
     pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
+        self.has_source = true;
         self.events.pull_credential_request()
     }
 
@@ -137,15 +145,21 @@ impl DeviceProtocol {
         is_confirmed.then_some(Ok(()))
     }
 
+    /// Sets a fresh credential. One that the server has refused is not tried again.
     pub(super) fn set_credential(&mut self, credential: Credential) {
-        self.credentials.set_fresh(credential);
         self.set_credential_request(None);
+        if let Err(error) = self.credentials.set_fresh(credential) {
+            self.give_up_credential(error);
+        }
     }
 
     /// Records that the user has to sign in before there is a credential again.
     pub(super) fn sign_out(&mut self) {
         self.set_credential_request(None);
-        let error = ApiError::from(Errno::NotAuthenticated);
+        self.give_up_credential(Errno::NotAuthenticated.into());
+    }
+
+    fn give_up_credential(&mut self, error: ApiError) {
         if matches!(self.state, ConnectionState::CredentialWanted(_)) {
             self.set_state(ConnectionState::SignedOut(error));
         } else {
@@ -159,18 +173,23 @@ impl DeviceProtocol {
     }
 
     fn set_credential_request(&mut self, reason: Option<CredentialReason>) {
+        self.renewal.cancel();
         self.credential_request = reason;
         self.events.set_credential_request(reason);
     }
 
-    fn handle_ok(&mut self, id: Option<u64>) {
+    fn handle_ok(&mut self, id: Option<u64>, now: Instant) {
         let Some(frame) = self.in_flight.take_if(|frame| Some(frame.id) == id) else { return };
         self.desired.resolve(&frame.content);
         self.phase = DevicePhase::Authenticated;
         match frame.auth {
             FrameAuth::None => {}
-            FrameAuth::Current => self.credentials.accept(),
+            FrameAuth::Current => {
+                self.renewal.begin_session(now);
+                self.credentials.accept();
+            }
             FrameAuth::Fresh => {
+                self.renewal.begin_session(now);
                 self.credentials.use_fresh();
                 self.credentials.accept();
             }
@@ -274,7 +293,16 @@ impl ProtocolState for DeviceProtocol {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.delayed_until.into_iter().chain(self.unreadable.deadline()).min()
+        [self.delayed_until, self.unreadable.deadline(), self.renewal.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn handle_time(&mut self, now: Instant) -> bool {
+        let Some(within) = self.renewal.take_due(now) else { return false };
+        self.set_credential_request(Some(CredentialReason::Expiring { within }));
+        true
     }
 
     fn take_reconnect_request(&mut self, now: Instant) -> bool {
@@ -293,15 +321,15 @@ impl ProtocolState for DeviceProtocol {
             }
         };
         match frame {
-            ServerToDevice::Ok(id) => self.handle_ok(id),
+            ServerToDevice::Ok(id) => self.handle_ok(id, now),
             ServerToDevice::Error(error, id) => self.handle_error(error, id, now)?,
             ServerToDevice::Notifications(notifications) => {
                 self.unreadable.skip_entries(notifications.skipped);
                 self.handle_notifications(notifications.items);
             }
             ServerToDevice::ExpiresIn(seconds) => {
-                let within = Duration::from_secs(seconds);
-                self.set_credential_request(Some(CredentialReason::Expiring { within }));
+                self.renewal.schedule(Duration::from_secs(seconds), now);
+                self.handle_time(now);
             }
             ServerToDevice::Unknown => {}
         }
@@ -310,6 +338,7 @@ impl ProtocolState for DeviceProtocol {
 
     fn handle_disconnect(&mut self, disconnect: Disconnect) -> NextStep {
         self.phase = DevicePhase::Authenticating;
+        self.renewal.cancel();
         if !disconnect.is_caused_by_credential() {
             return disconnect.next_step();
         }
@@ -319,6 +348,15 @@ impl ProtocolState for DeviceProtocol {
                 let reason = CredentialReason::Expired;
                 self.set_credential_request(Some(reason));
                 NextStep::AwaitCredential(ConnectionState::CredentialWanted(reason))
+            }
+            RefusedCredential::Aged(error) => {
+                let reason = CredentialReason::Expired;
+                self.set_credential_request(Some(reason));
+                NextStep::AwaitCredential(if self.has_source {
+                    ConnectionState::CredentialWanted(reason)
+                } else {
+                    ConnectionState::SignedOut(error)
+                })
             }
             RefusedCredential::Invalid(error) => {
                 self.set_credential_request(None);

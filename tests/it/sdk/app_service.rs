@@ -86,7 +86,7 @@ async fn more_notifications_than_fit_into_a_frame_are_sent_in_several() {
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;
     let long = "\u{1f35c}".repeat(512);
-    let items = vec![NewNotification::new(uid, long); 1_201];
+    let items = (0..1_201).map(|_| NewNotification::new(uid, long.clone())).collect();
     let results = within_limit("an answer", back_end.channel.notify(items)).await.unwrap();
     assert_eq!(results.len(), 1_201);
     assert!(results.iter().all(Result::is_ok));
@@ -98,7 +98,7 @@ async fn an_idempotency_key_is_kept() {
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;
     let item = NewNotification {
-        idempotency_key: Some("order 7".to_owned()),
+        idempotency_key: "order 7".to_owned(),
         ..NewNotification::new(uid, "Your order is ready")
     };
     let first = back_end.channel.notify_one(item.clone()).await.unwrap();

@@ -94,8 +94,8 @@ async fn each_notification_is_answered_by_itself() {
         .unwrap();
     let id = results[0].as_ref().unwrap().id;
     assert_eq!(results[0].as_ref().unwrap().queue_size, 1);
-    assert_eq!(results[1].as_ref().unwrap_err().errno, Errno::UnknownUid);
-    assert_eq!(results[2].as_ref().unwrap_err().errno, Errno::InvalidField);
+    assert_eq!(results[1].as_ref().unwrap_err().errno(), Some(Errno::UnknownUid));
+    assert_eq!(results[2].as_ref().unwrap_err().errno(), Some(Errno::InvalidField));
     let heard = device.receive_until(|frame| frame["notifications"].is_array()).await;
     let heard = &heard["notifications"][0];
     assert_eq!((&heard["message"], &heard["id"]), (&"Hello".into(), &id.to_string().into()));
@@ -111,7 +111,7 @@ async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait(
     let (application, alice_user, alice) = server.application_with("alice").await;
     let service = service(&server, &application);
     let keyed = NewNotification {
-        idempotency_key: Some("move 12".to_owned()),
+        idempotency_key: "move 12".to_owned(),
         ..NewNotification::new(alice, "Your move")
     };
     let first = service.notify_one(keyed.clone()).await.unwrap();

@@ -1,0 +1,199 @@
+//! A server on loopback whose connections follow a script, and channels at it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+use crate::{
+    AppId, AppServiceChannel, AppServiceEvents, AppServiceOptions, Credential, DeviceChannel,
+    DeviceEvents, DeviceOptions, Timing,
+};
+
+/// The patience for what must happen.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The behaviour of one connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Script {
+    /// Accepts the connection, and sends nothing.
+    Hang,
+    /// Accepts the socket, and sends nothing.
+    HangAfterUpgrade,
+    /// Accepts the socket and each frame, and answers pings.
+    Serve,
+    /// Accepts the first frame, and refuses each further one with a wait of this many seconds.
+    Delay(f64),
+    /// Accepts the first frame, refuses the next one with a wait of a millisecond, and closes.
+    DelayThenClose,
+    /// Refuses the first frame with this error number.
+    Refuse(u16),
+    /// Accepts the first frame, and reads nothing more.
+    StopReading,
+    /// Closes the connection.
+    Close,
+}
+
+/// A listener whose connections follow the scripts, in order; the last one repeats.
+pub(super) struct ScriptedServer {
+    pub(super) address: SocketAddr,
+    connections: watch::Receiver<usize>,
+    pings: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl ScriptedServer {
+    pub(super) async fn start(scripts: Vec<Script>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, connections) = watch::channel(0);
+        let pings = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&pings);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut served = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let script = scripts[(*sender.borrow()).min(scripts.len() - 1)];
+                sender.send_modify(|count| *count += 1);
+                served.spawn(follow(script, stream, Arc::clone(&counted)));
+            }
+        });
+        Self { address, connections, pings, _tasks: tasks }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        *self.connections.borrow()
+    }
+
+    /// Waits until there were so many connections.
+    pub(super) async fn wait_for_connections(&mut self, count: usize) {
+        let reached = self.connections.wait_for(|current| *current >= count);
+        within(reached).await.unwrap();
+    }
+
+    /// Returns the number of pings.
+    pub(super) fn pings(&self) -> usize {
+        self.pings.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn device(
+        &self,
+        change: impl FnOnce(&mut DeviceOptions),
+    ) -> (DeviceChannel, DeviceEvents) {
+        let server = format!("http://{}", self.address).parse().unwrap();
+        let mut options = DeviceOptions::new(server, "phone".parse().unwrap());
+        options.credential = Some(token("first"));
+        options.timing = long_timing();
+        change(&mut options);
+        DeviceChannel::open(options).unwrap()
+    }
+
+    pub(super) fn back_end(&self) -> (AppServiceChannel, AppServiceEvents) {
+        let server = format!("http://{}", self.address).parse().unwrap();
+        let key = "key".to_owned().into();
+        let mut options = AppServiceOptions::new(server, AppId::from_bits(1), key);
+        options.timing = long_timing();
+        AppServiceChannel::open(options).unwrap()
+    }
+}
+
+/// Returns time limits that are so long that only a hint can end a wait, except for short waits
+/// after hints.
+pub(super) fn long_timing() -> Timing {
+    Timing {
+        backoff_floor: Duration::from_millis(20),
+        backoff_ceiling: Duration::from_hours(1),
+        heartbeat: Duration::from_hours(1),
+        connect_timeout: Duration::from_hours(1),
+        request_timeout: Duration::from_hours(1),
+        probe_timeout: Duration::from_hours(1),
+        stable_after: Duration::from_hours(1),
+    }
+}
+
+pub(super) fn token(text: &str) -> Credential {
+    Credential::Token(text.to_owned().into())
+}
+
+/// Waits for what must happen.
+pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("it should have happened long ago")
+}
+
+type Peer = WebSocketStream<TcpStream>;
+
+async fn follow(script: Script, mut stream: TcpStream, pings: Arc<AtomicUsize>) {
+    match script {
+        Script::Close => return,
+        Script::Hang => {
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            return;
+        }
+        Script::HangAfterUpgrade
+        | Script::Serve
+        | Script::Delay(_)
+        | Script::DelayThenClose
+        | Script::Refuse(_)
+        | Script::StopReading => {}
+    }
+    let Ok(mut peer) = tokio_tungstenite::accept_hdr_async(stream, echo_subprotocol).await else {
+        return;
+    };
+    let mut frames = 0;
+    while let Some(Ok(message)) = peer.next().await {
+        match message {
+            Message::Ping(_) => {
+                pings.fetch_add(1, Ordering::SeqCst);
+            }
+            Message::Text(text) => {
+                frames += 1;
+                if reply(script, &mut peer, frames, &serde_json::from_str(&text).unwrap()).await {
+                    std::future::pending::<()>().await;
+                }
+                if matches!(script, Script::DelayThenClose) && frames > 1 {
+                    return;
+                }
+            }
+            Message::Binary(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
+        }
+    }
+}
+
+/// Replies to a frame. Returns true if nothing more is read.
+async fn reply(script: Script, peer: &mut Peer, frames: usize, frame: &Value) -> bool {
+    let ok = json!({"result": "OK", "id": frame["id"], "action": frame["action"]});
+    let reply = match script {
+        Script::Refuse(errno) => json!({"result": "KO", "errno": errno, "id": frame["id"]}),
+        Script::Delay(seconds) if frames > 1 => {
+            json!({"result": "KO", "errno": 20, "retry_after": seconds, "id": frame["id"]})
+        }
+        Script::DelayThenClose if frames > 1 => {
+            json!({"result": "KO", "errno": 20, "retry_after": 0.001, "id": frame["id"]})
+        }
+        Script::HangAfterUpgrade | Script::Hang | Script::Close => return false,
+        Script::Serve | Script::Delay(_) | Script::DelayThenClose | Script::StopReading => ok,
+    };
+    let _ = peer.send(Message::text(reply.to_string())).await;
+    matches!(script, Script::StopReading)
+}
+
+#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "tungstenite asks for it")]
+fn echo_subprotocol(
+    request: &Request,
+    mut response: Response,
+) -> Result<Response, tokio_tungstenite::tungstenite::handshake::server::ErrorResponse> {
+    if let Some(name) = request.headers().get("sec-websocket-protocol") {
+        response.headers_mut().insert("sec-websocket-protocol", name.clone());
+    }
+    Ok(response)
+}
