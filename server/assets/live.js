@@ -20,59 +20,114 @@ export function showNotice(text, severity) {
   document.querySelector("#notices").replaceChildren(line);
 }
 
-function replaceParts(page, isReplaced) {
+/** The content that the server sent last for each part, to tell if there is something new. */
+const shown = new WeakMap();
+
+/** Returns a selector of an element that names the same element in the next content of its part. */
+function selector(part, element) {
+  const row = element.closest("li[data-app], li[data-device], li[data-session]");
+  const name = ["app", "device", "session"].find((key) => row?.dataset[key]);
+  const inRow = name ? `li[data-${name}="${CSS.escape(row.dataset[name])}"] ` : "";
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const form = element.closest("form")?.getAttribute("action");
+  const inForm = form ? `form[action="${CSS.escape(form)}"] ` : "";
+  return `${part.contains(row) ? inRow : ""}${inForm}${element.localName}`;
+}
+
+/** Replaces the content of a part. The focus and the opened details stay where they are. */
+function replacePart(part, fresh) {
+  const content = fresh.innerHTML;
+  if (shown.get(part) === content) return;
+  shown.set(part, content);
+  const hadFocus = part.contains(document.activeElement) ? selector(part, document.activeElement) : undefined;
+  const opened = [...part.querySelectorAll("details[open]")].map((details) => selector(part, details));
+  part.replaceChildren(...fresh.childNodes);
+  for (const details of opened) part.querySelector(details)?.setAttribute("open", "");
+  if (hadFocus) (part.querySelector(hadFocus) ?? part.querySelector("h2"))?.focus({ preventScroll: true });
+}
+
+function replaceParts(page, since) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
-    if (fresh && isReplaced(part)) part.replaceChildren(...fresh.childNodes);
+    if (fresh) replacePart(part, fresh);
   }
+  refreshedAt = since;
+  showFreshness();
   showTimes();
   document.dispatchEvent(new Event("refreshed"));
 }
 
-/** Returns true if the user does not use this part at the moment. */
-function isIdle(part) {
-  return !part.contains(document.activeElement) && !part.querySelector("details[open]");
+/** The time between two refreshes, and the age from which the parts are said to be old. */
+const INTERVAL = 500;
+const OLD_AFTER = 1_000;
+let refreshedAt = Date.now();
+
+/** Says from when the parts are if they could not be refreshed. */
+function showFreshness() {
+  const line = document.querySelector("#freshness");
+  if (!line) return;
+  line.hidden = Date.now() - refreshedAt < OLD_AFTER;
+  if (!line.hidden) line.textContent = `The lists on this page are from ${new Date(refreshedAt).toLocaleTimeString()}. We are trying to refresh them.`;
 }
 
 let running;
 let isStale = false;
+/** The number of forms that are being sent. A refresh would take the notice of their result. */
+let sending = 0;
 
-/** Refreshes all parts that the user does not use at the moment. */
+/** Refreshes all parts. */
 export function refresh() {
   isStale = true;
   running ??= (async () => {
     while (isStale) {
       isStale = false;
-      await load();
+      if (sending === 0) await load();
     }
     running = undefined;
   })();
   return running;
 }
 
+/** Refreshes all parts all the time while the page is visible. */
+export function keepFresh() {
+  setInterval(() => {
+    if (document.hidden) return;
+    showFreshness();
+    if (!running) refresh();
+  }, INTERVAL);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    showFreshness();
+    refresh();
+  });
+}
+
 async function load() {
+  const since = Date.now();
   try {
-    const { ok, url, page } = await fetchPage(location.pathname);
-    if (ok && new URL(url).pathname === location.pathname) replaceParts(page, isIdle);
+    const { ok, url, page } = await fetchPage(location.pathname, { signal: AbortSignal.timeout(10_000) });
+    if (ok && sending === 0 && new URL(url).pathname === location.pathname) replaceParts(page, since);
   } catch {
-    // The next refresh will succeed. Another part of the page shows a lost connection.
+    // The next refresh will succeed. Until then the page says how old its parts are.
   }
 }
 
 async function send(form, submitter) {
   const part = form.closest("[data-live]");
   submitter?.setAttribute("disabled", "");
+  sending += 1;
   try {
     const body = new URLSearchParams(new FormData(form, submitter));
     const { ok, page } = await fetchPage(form.action, { method: "POST", body });
     const result = page.querySelector("#notices .notice");
     if (!ok) showNotice(page.querySelector("main h1")?.textContent ?? "This did not work.", "error");
     else if (result) showNotice(result.textContent, result.classList.contains("error") ? "error" : "success");
-    if (ok) replaceParts(page, () => true);
-    part?.querySelector("h2")?.focus();
+    if (ok) replaceParts(page, Date.now());
+    if (!part?.contains(document.activeElement)) part?.querySelector("h2")?.focus();
   } catch {
     showNotice("The server did not answer. Try again.", "error");
   } finally {
+    sending -= 1;
     submitter?.removeAttribute("disabled");
   }
 }

@@ -2,7 +2,7 @@
 // lists that are refreshed.
 
 import { Channel } from "./channel.js";
-import { refresh } from "./live.js";
+import { keepFresh, refresh } from "./live.js";
 import { Notifications } from "./notifications.js";
 
 const root = document.querySelector("#sidebar");
@@ -171,4 +171,4 @@ save();
 channel.setStatus(saved.status, saved.message);
 channel.connect();
 markThisDevice();
-setInterval(() => !document.hidden && refresh(), 60_000);
+keepFresh();

@@ -63,7 +63,8 @@ pub struct Grant {
     pub previous_name: Option<String>,
     /// The time at which the grant was created.
     pub granted_at: UnixMillis,
-    /// The time at which the Application last read the presence of any user.
+    /// The time at which the Application last read the presence of this user: never before the
+    /// grant, and not while it is paused.
     #[serde(rename = "last_looked_at")]
     pub last_accessed_at: Option<UnixMillis>,
     /// The state of the Application.

@@ -4,7 +4,7 @@
 //! The stream alone assigns versions and cursors, makes snapshots from its own table, and decides
 //! when the Application may get a receipt.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ pub struct Stream {
     active: bool,
     head: u64,
     table: BTreeMap<Puid, Row>,
+    /// The users whose current view is not shown yet.
+    held: BTreeSet<Puid>,
     log: VecDeque<LogEntry>,
     log_bytes: usize,
     retention: Retention,
@@ -121,6 +123,7 @@ impl Stream {
             active,
             head: 0,
             table: BTreeMap::new(),
+            held: BTreeSet::new(),
             log: VecDeque::new(),
             log_bytes: 0,
             retention,
@@ -159,16 +162,44 @@ impl Stream {
         while self.log_bytes > bytes && self.remove_oldest() {}
     }
 
-    /// Sets the view of a user, and appends an update if the Application sees a change.
-    pub fn publish(&mut self, puid: Puid, view: View, now: UnixMillis) -> Published {
-        let (base, version) = (self.base_version, self.next_version());
-        let row = self.table.entry(puid).or_insert_with(|| Row {
+    /// Sets the view of a user without showing it: [`Stream::publish_held`] does.
+    pub fn hold(&mut self, puid: Puid, view: View) {
+        self.row(puid).current = view;
+        self.held.insert(puid);
+    }
+
+    /// Publishes all held views. Their order is that of the PUIDs, which are random, and so says
+    /// nothing about the order of the changes. Returns the users whom the Application begins to
+    /// see.
+    #[must_use]
+    pub fn publish_held(&mut self, now: UnixMillis) -> Vec<Puid> {
+        let mut appeared = Vec::new();
+        for puid in std::mem::take(&mut self.held) {
+            let view = self.row(puid).current.clone();
+            if self.publish(puid, view, now).appeared {
+                appeared.push(puid);
+            }
+        }
+        appeared
+    }
+
+    /// Returns the row of a user, and creates it if there is none.
+    fn row(&mut self, puid: Puid) -> &mut Row {
+        let base = self.base_version;
+        self.table.entry(puid).or_insert_with(|| Row {
             published: initial_update(puid, base),
             current: View::default(),
-        });
+        })
+    }
+
+    /// Sets the view of a user, and appends an update if the Application sees a change.
+    pub fn publish(&mut self, puid: Puid, view: View, now: UnixMillis) -> Published {
+        self.held.remove(&puid);
+        let (active, version) = (self.active, self.next_version());
+        let row = self.row(puid);
         row.current = view;
         let published = (&row.published.status, &row.published.message);
-        if !self.active || published == (&row.current.status, &row.current.text) {
+        if !active || published == (&row.current.status, &row.current.text) {
             return Published { changed: false, appeared: false };
         }
         let update = next_update(puid, row.current.clone(), version, now);
@@ -177,6 +208,7 @@ impl Stream {
 
     /// Ends a grant: the PUID is never used again. The store has deleted the user's notifications.
     pub fn revoke(&mut self, puid: Puid, now: UnixMillis) {
+        self.held.remove(&puid);
         self.taken.remove(&puid);
         let held = self.holds.remove(&puid);
         self.append_receipts(held, now);

@@ -184,7 +184,7 @@ impl AppServices {
         let live = as_one_call(self.store.live_puids(service.app, &known)).await;
         let live = live.map_err(from_store)?;
         let live: HashSet<Puid> = live.into_iter().collect();
-        service.topic.record_access(self.clock.now());
+        service.topic.record_check_of(live.iter().copied());
         let result = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
                 QueryResult::Known(service.topic.read(|stream| stream.latest(uid)))
@@ -204,7 +204,7 @@ impl AppServices {
         limit: usize,
     ) -> PresencePage {
         let limit = limit.clamp(1, MAX_POLL_PAGE);
-        service.topic.record_access(self.clock.now());
+        service.topic.record_check();
         let mut presence: Vec<Update> = service
             .topic
             .read(|stream| stream.visible_after(after).take(limit + 1).cloned().collect());
@@ -246,7 +246,6 @@ impl AppServices {
         }
         let topic = self.hub.topic(app.id, app.state);
         let now = self.clock.now();
-        topic.record_access(now);
         self.uses.note(UsedThing::Key(key.id), now);
         Ok(AuthenticatedAppService { app: app.id, key_id: key.id, topic })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::model::{App, ApplicationState, Grant};
 use presence_core::{Clock, UserId};
-use presence_protocol::{ApiError, AppId, Errno, Puid};
+use presence_protocol::{ApiError, AppId, Errno, Puid, Status};
 use presence_store::{GrantError, GrantedApp, Store, Writer};
 
 use crate::errors::from_store;
@@ -124,12 +124,21 @@ impl Grants {
         let mut granted = self.store.granted_apps(user).await.map_err(from_store)?;
         let now = self.clock.now();
         for entry in &mut granted {
-            let topic = self.hub.find_topic(entry.grant.app);
-            let last_access = topic.and_then(|topic| topic.last_access(now));
             entry.previous_name.take_if(|previous| !previous.is_displayed(now));
-            entry.last_looked_at = entry.last_looked_at.max(last_access);
+            let (grant, stored) = (&entry.grant, entry.last_looked_at);
+            let last_check = match self.hub.find_topic(grant.app) {
+                Some(topic) => topic.last_check_of(grant, stored),
+                None => stored.filter(|_| !grant.paused),
+            };
+            entry.last_looked_at = last_check.filter(|last| *last >= grant.granted_at);
         }
         Ok(granted)
+    }
+
+    /// Returns the status that an Application sees of a user now.
+    pub fn visible_status(&self, grant: &Grant) -> Status {
+        let topic = self.hub.find_topic(grant.app);
+        topic.map_or(Status::Offline, |topic| topic.read(|it| it.latest(grant.puid)).status)
     }
 
     /// Pauses or resumes a grant. Pausing is never refused for its rate.
@@ -142,10 +151,16 @@ impl Grants {
             self.changes.show(user)?;
         }
         let grant = self.writer.pause(user, app, paused).await.map_err(from_store)?;
-        if paused && grant.is_some() {
+        let grant = grant.ok_or(Errno::UnknownApplication)?;
+        if paused {
             self.changes.hide(user);
         }
-        grant.ok_or(Errno::UnknownApplication.into())
+        // Without the stored time, only the last check before the pause is unknown.
+        if let Ok(Some(app)) = self.store.app(app).await {
+            let topic = self.hub.topic(app.id, app.state);
+            topic.set_paused(grant.puid, paused, app.last_looked_at);
+        }
+        Ok(grant)
     }
 
     /// Revokes a grant. Its PUID is never used again.

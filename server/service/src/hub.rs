@@ -4,8 +4,10 @@
 //! Locks are short, and are taken in one order only: a shard, then a topic, then the queue of
 //! releases or the timers of holds. Nothing waits while it holds one.
 
+mod checks;
 mod hold_timers;
 mod release_queue;
+mod schedule;
 mod shards;
 mod topic;
 mod topics;
@@ -22,7 +24,7 @@ use presence_core::roster::{
 };
 use presence_core::shard::Shard;
 use presence_core::stream::Retention;
-use presence_core::{Clock, CredentialGeneration, GrantSet, Steady, UserId, View};
+use presence_core::{Clock, CredentialGeneration, GrantSet, Steady, UnixMillis, UserId, View};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 use tokio::sync::Notify;
@@ -47,6 +49,8 @@ pub struct HubLimits {
     pub receipt_hold: Duration,
     /// The maximum number of bytes of the retained parts of all streams.
     pub stream_bytes: usize,
+    /// The time for which an update waits at most before an Application sees it.
+    pub update_delay: Duration,
 }
 
 /// The hub.
@@ -128,7 +132,9 @@ impl Hub {
         for (app, state) in stored {
             self.topics.get_or_create(*app, *state);
         }
-        self.with_shard(user, |shard, changes| {
+        // A change of a grant concerns one Application, so its time links nothing.
+        let publish = |changes| self.publish_with(changes, Topics::publish);
+        self.shards.with(user, publish, |shard, changes| {
             if let Some(roster) = shard.get_mut(user) {
                 roster.set_grants(set, changes);
             }
@@ -334,6 +340,7 @@ impl Hub {
         for delay in self.shards.tick(now, |changes| self.publish(changes)) {
             self.meters.record_time_to_offline(self.limits.grace + delay);
         }
+        self.topics.publish_due();
         self.topics.end_holds(now);
         if now >= self.warm_up_ends_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
             self.topics().iter().for_each(|(_, topic)| topic.wake_all());
@@ -375,9 +382,17 @@ impl Hub {
     }
 
     fn publish(&self, changes: Vec<ViewChange>) {
+        self.publish_with(changes, Topics::publish_later);
+    }
+
+    fn publish_with(
+        &self,
+        changes: Vec<ViewChange>,
+        publish: impl Fn(&Topics, ViewChange, UnixMillis),
+    ) {
         let now = self.clock.now();
         self.meters.updates.increment(changes.len() as u64);
-        changes.into_iter().for_each(|change| self.topics.publish(change, now));
+        changes.into_iter().for_each(|change| publish(&self.topics, change, now));
     }
 }
 

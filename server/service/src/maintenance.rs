@@ -97,7 +97,7 @@ impl Maintenance {
         let now = self.clock.now();
         for (app, topic) in self.hub.topics() {
             topic.prune(now);
-            if let Some(at) = topic.last_access(now) {
+            if let Some(at) = topic.last_check() {
                 self.uses.note(UsedThing::App(app), at);
             }
         }

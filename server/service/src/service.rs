@@ -408,6 +408,7 @@ impl From<&ServiceSettings> for HubLimits {
             retention: settings.retention,
             receipt_hold: settings.receipt_hold,
             stream_bytes: settings.stream_bytes,
+            update_delay: settings.update_delay,
         }
     }
 }

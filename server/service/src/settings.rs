@@ -40,6 +40,8 @@ pub struct ServiceSettings {
     pub apps_per_developer: u64,
     /// The part of a stream that is retained, so that an AppService can resume it.
     pub retention: Retention,
+    /// The time for which an update waits at most before an Application sees it; zero for none.
+    pub update_delay: Duration,
     /// The rate of the status updates of a device.
     pub status_rate: Rate,
     /// The rate of the changes that a user makes to what Applications see.

@@ -27,6 +27,7 @@ pub(crate) fn settings() -> ServiceSettings {
         sessions_per_user: 1,
         apps_per_developer: 1,
         retention: Retention { entries: 100, age: hour, bytes: usize::MAX },
+        update_delay: Duration::ZERO,
         status_rate: rate,
         user_change_rate: Rate { burst: 20, per_second: 5 },
         notify_rate: rate,

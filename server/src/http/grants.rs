@@ -76,7 +76,8 @@ pub(super) struct GrantView {
     granted_domain: String,
     /// The time at which the user gave the grant.
     granted_at: u64,
-    /// The time at which the Application last read the presence of any user.
+    /// The time at which the Application last read the presence of this user. It is never before
+    /// the grant, and stops at a pause.
     last_looked_at: Option<u64>,
     /// The state of the Application.
     state: ApplicationStateName,

@@ -195,6 +195,10 @@ settings! {
     /// Time for which an Application that begins to see a user gets none of the user's receipts, in
     /// seconds.
     receipt_hold_seconds: f64 = 30.0;
+    /// Longest time for which a change of presence waits before an Application sees it, in seconds;
+    /// 0: none. The changes of all users are shown together at moments that are random for each
+    /// Application, so that two Applications cannot match their PUIDs by the times of changes.
+    update_delay_seconds: f64 = 0.0;
     /// Lifetime of a session, in seconds.
     session_seconds: f64 = 86_400.0;
     /// If true, the session of a socket ends with the assertion that opened it.

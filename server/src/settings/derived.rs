@@ -74,6 +74,7 @@ impl Settings {
             receipt_hold: seconds(self.receipt_hold_seconds),
             settle_interval: seconds(self.settle_seconds),
             warm_up: seconds(self.warm_up_seconds),
+            update_delay: seconds(self.update_delay_seconds),
             sockets_per_user: self.sockets_per_user,
             proofs_per_user: self.proofs_per_user,
             sockets_per_app: self.sockets_per_app,

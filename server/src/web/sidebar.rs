@@ -27,7 +27,7 @@ struct SidebarPage {
     grants: Vec<GrantRow>,
     devices: Vec<DeviceRow>,
     sessions: Vec<SessionRow>,
-    /// The status that Applications see unless the grant is paused: the best of all devices.
+    /// The best status that an Application sees now.
     visible_status: &'static str,
 }
 
@@ -47,12 +47,14 @@ struct GrantRow {
     active: bool,
     /// The domain that the user agreed to, if the Application has another one now.
     former_domain: Option<String>,
+    /// The status that the Application sees.
+    visible_status: &'static str,
     granted_at: Timestamp,
     last_checked_at: Option<Timestamp>,
 }
 
 impl GrantRow {
-    fn new(granted: GrantedApp, now: UnixMillis) -> Self {
+    fn new(granted: GrantedApp, visible_status: &'static str, now: UnixMillis) -> Self {
         let name = granted.displayed_name(now);
         let GrantedApp { grant, domain, granted_domain, state, last_looked_at, .. } = granted;
         Self {
@@ -63,6 +65,7 @@ impl GrantRow {
             paused: grant.paused,
             former_domain: grant.waiting.then_some(granted_domain),
             active: state == ApplicationState::Active,
+            visible_status,
             granted_at: Timestamp::new(grant.granted_at),
             last_checked_at: last_looked_at.map(Timestamp::new),
         }
@@ -134,11 +137,16 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
     let sessions = sessions.into_iter().map(SessionRow::from).collect();
     let grants = service.grants().list(user).await?;
     let now = service.now();
-    let grants = grants.into_iter().map(|granted| GrantRow::new(granted, now)).collect();
+    let statuses: Vec<Status> =
+        grants.iter().map(|granted| service.grants().visible_status(&granted.grant)).collect();
+    let visible_status = status_name(statuses.iter().copied().max().unwrap_or_default());
+    let grants = grants
+        .into_iter()
+        .zip(statuses)
+        .map(|(granted, status)| GrantRow::new(granted, status_name(status), now))
+        .collect();
     let devices: Vec<DeviceRow> =
         service.devices().list(user).into_iter().map(DeviceRow::from).collect();
-    let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
-    let visible_status = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
     Ok(visitor.show(&SidebarPage { layout, grants, devices, sessions, visible_status }))
 }
 

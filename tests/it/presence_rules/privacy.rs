@@ -202,3 +202,43 @@ async fn what_was_read_while_hidden_and_what_was_read_after_coming_back_look_ali
     assert_eq!(states(&of_away), in_order(&ids[2], &ids[3]));
     assert_eq!(of_hidden.len(), of_away.len(), "{of_hidden:?} {of_away:?}");
 }
+
+#[tokio::test]
+async fn delayed_updates_come_together_and_a_pause_takes_effect_at_once() {
+    let hour = unlimited_rates().with("update-delay-seconds", 3600);
+    let server = Server::start(hour).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let _phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.expect_no_stream_frame().await;
+    assert_eq!(application.presence_of(uid).await["status"], "offline");
+    alice.pause(&application, true).await;
+    alice.pause(&application, false).await;
+    stream.expect_status(uid, "online").await;
+    alice.pause(&application, true).await;
+    stream.expect_status(uid, "offline").await;
+}
+
+#[tokio::test]
+async fn delayed_updates_are_in_the_order_of_puids() {
+    let server = Server::start(unlimited_rates().with("update-delay-seconds", 5)).await;
+    let (application, _, _) = server.application_with("u0").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut devices = Vec::new();
+    for name in ["u1", "u2", "u3", "u4", "u5", "u6"] {
+        server.sign_in(name).await.grant(&application).await;
+        devices.push(Socket::device_of(&server, name, "phone", "online").await);
+    }
+    let mut seen = 0;
+    while seen < devices.len() {
+        let frame = stream.receive().await;
+        let uids: Vec<_> = frame["presence"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|update| update["uid"].to_string())
+            .collect();
+        assert!(uids.is_sorted(), "{frame}");
+        seen += uids.len();
+    }
+}

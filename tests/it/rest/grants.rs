@@ -28,6 +28,39 @@ async fn grants_are_listed_with_the_last_access_of_each_application() {
 }
 
 #[tokio::test]
+async fn the_last_check_is_about_this_user_and_stops_at_a_pause() {
+    let server = Server::start_default().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await;
+    bob.grant(&application).await;
+    let last_check = async |user: &presence_tests::User| {
+        user.call("GET", "/grants").await.ok()["grants"][0]["last_looked_at"].clone()
+    };
+    application.presence_of(uid).await;
+    assert!(last_check(&alice).await.is_u64());
+    assert_eq!(last_check(&bob).await, Value::Null, "only Alice was checked");
+    bob.pause(&application, true).await;
+    let (stream, _) = Socket::stream(&server, &application).await;
+    assert_eq!(last_check(&bob).await, Value::Null, "a paused user cannot be checked");
+    let carol = server.sign_in("carol").await;
+    carol.grant(&application).await;
+    let first = last_check(&carol).await;
+    assert!(first.is_u64(), "an open socket checks all the time");
+    stream.close(Some(1000)).await;
+    let closed = || async {
+        let one = last_check(&carol).await;
+        one == last_check(&carol).await
+    };
+    while !closed().await {}
+    assert!(last_check(&carol).await.as_u64() >= first.as_u64());
+    bob.pause(&application, false).await;
+    assert_eq!(last_check(&bob).await, Value::Null, "the pause is not counted afterwards");
+    let dave = server.sign_in("dave").await;
+    dave.grant(&application).await;
+    assert_eq!(last_check(&dave).await, Value::Null, "a check before the grant does not count");
+}
+
+#[tokio::test]
 async fn the_grants_of_a_user_are_limited_and_a_revoked_one_makes_room() {
     let server = Server::start(ServerOptions::default().with("grants-per-user", 2)).await;
     let (first, alice, uid) = server.application_with("alice").await;

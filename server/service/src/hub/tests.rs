@@ -25,6 +25,7 @@ impl HubFixture {
             retention,
             receipt_hold: HOLD,
             stream_bytes: usize::MAX,
+            update_delay: Duration::ZERO,
         };
         let shared = Arc::<ManualClock>::clone(&clock);
         let hub = Arc::new(Hub::new(shared, limits, 1_000_000, clock.steady() + warm_up));

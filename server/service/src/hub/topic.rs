@@ -1,20 +1,27 @@
 //! The topic of one Application: its stream, and the sockets that read it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use presence_core::UnixMillis;
+use presence_core::model::Grant;
 use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
 use presence_core::stream::Stream;
+use presence_core::{Clock, UnixMillis};
 use presence_protocol::app::{StreamFrameRef, single_update};
-use presence_protocol::{CloseCode, PresenceUpdate};
+use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
+use super::checks::Checks;
+use super::schedule::Schedule;
 use crate::clock::Stopwatch;
 use crate::meters::TopicMeters;
 use crate::socket_waker::SocketWaker;
 
 /// The stream of one Application with its subscribers.
 pub struct Topic {
+    clock: Arc<dyn Clock>,
+    /// The schedule of held updates, if there is a delay.
+    schedule: Option<Schedule>,
     inner: Mutex<Inner>,
 }
 
@@ -24,7 +31,7 @@ struct Inner {
     /// The number of the socket that was subscribed last.
     last_number: u64,
     shared: Option<SharedFrames>,
-    last_access: Option<UnixMillis>,
+    checks: Checks,
     /// The time since the last change of the stream.
     since_change: Stopwatch,
     /// The number of reads of changes so far, from which a sample is measured.
@@ -57,14 +64,23 @@ const SAMPLING_INTERVAL: u32 = 16;
 pub struct TooManySockets;
 
 impl Topic {
-    pub(super) fn new(stream: Stream, meters: TopicMeters) -> Self {
+    /// Creates the topic of a stream. Updates wait at most `delay`, until moments that are random
+    /// for each Application.
+    pub(super) fn new(
+        stream: Stream,
+        meters: TopicMeters,
+        clock: Arc<dyn Clock>,
+        delay: Duration,
+    ) -> Self {
         Self {
+            schedule: Schedule::random(delay, clock.steady()),
+            clock,
             inner: Mutex::new(Inner {
                 stream,
                 sockets: Vec::new(),
                 last_number: 0,
                 shared: None,
-                last_access: None,
+                checks: Checks::default(),
                 since_change: Stopwatch::start(),
                 change_reads: 0,
                 meters,
@@ -82,6 +98,26 @@ impl Topic {
             }
             result
         })
+    }
+
+    /// Returns true if updates of devices are held until the next moment of the schedule.
+    pub(super) fn holds_updates(&self) -> bool {
+        self.schedule.is_some()
+    }
+
+    /// Publishes the held updates if their moment has come. Calls `appeared` for each user whom the
+    /// Application begins to see.
+    pub(super) fn publish_due(&self, appeared: impl Fn(&mut Stream, Puid)) {
+        let steady = self.clock.steady();
+        if !self.schedule.as_ref().is_some_and(|schedule| schedule.is_due(steady)) {
+            return;
+        }
+        let now = self.clock.now();
+        self.change(|stream| {
+            for puid in stream.publish_held(now) {
+                appeared(stream, puid);
+            }
+        });
     }
 
     /// Reads from the stream.
@@ -127,14 +163,51 @@ impl Topic {
         self.with(Inner::wake_all);
     }
 
-    /// Records an access of the Application to presence.
-    pub fn record_access(&self, now: UnixMillis) {
-        self.with(|inner| inner.last_access = Some(now));
+    /// Records that the Application has checked all its users.
+    pub fn record_check(&self) {
+        let now = self.clock.now();
+        self.with(|inner| inner.checks.record_all(now));
     }
 
-    /// Returns the time of the last access. While a socket is open, this is now.
-    pub fn last_access(&self, now: UnixMillis) -> Option<UnixMillis> {
-        self.with(|inner| if inner.sockets.is_empty() { inner.last_access } else { Some(now) })
+    /// Records that the Application has checked these users, who have a grant.
+    pub fn record_check_of(&self, users: impl Iterator<Item = Puid>) {
+        let now = self.clock.now();
+        self.with(|inner| inner.checks.record_users(users, now));
+    }
+
+    /// Returns the time of the last check of all users. While a socket is open, this is now.
+    pub fn last_check(&self) -> Option<UnixMillis> {
+        let now = self.clock.now();
+        self.with(|inner| inner.last_check(now))
+    }
+
+    /// Returns the time of the last check of a user. `stored` is the last check of all users before
+    /// the start of the server.
+    pub fn last_check_of(&self, grant: &Grant, stored: Option<UnixMillis>) -> Option<UnixMillis> {
+        let now = self.clock.now();
+        self.with(|inner| {
+            // After a restart it is not known if a stored check was before the pause.
+            let is_known = !grant.paused || inner.checks.knows_pause(grant.puid);
+            let of_all = inner.last_check(now).max(stored);
+            inner.checks.last_of(grant.puid, of_all).filter(|_| is_known)
+        })
+    }
+
+    /// Records that a user has paused or resumed the grant. `stored` is the last check of all users
+    /// before the start of the server.
+    pub fn set_paused(&self, puid: Puid, paused: bool, stored: Option<UnixMillis>) {
+        let now = self.clock.now();
+        self.with(|inner| {
+            let of_all = inner.last_check(now).max(stored);
+            inner.checks.set_paused(puid, paused, (of_all, now));
+        });
+    }
+
+    /// Ends the grant of a user in the stream.
+    pub(super) fn revoke(&self, puid: Puid) {
+        let now = self.clock.now();
+        self.change(|stream| stream.revoke(puid, now));
+        self.with(|inner| inner.checks.forget(puid));
     }
 
     /// Removes log entries of the stream that are too old.
@@ -173,11 +246,19 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.topic.with(|inner| inner.sockets.retain(|socket| socket.number != self.number));
+        let now = self.topic.clock.now();
+        self.topic.with(|inner| {
+            inner.checks.record_all(now);
+            inner.sockets.retain(|socket| socket.number != self.number);
+        });
     }
 }
 
 impl Inner {
+    fn last_check(&self, now: UnixMillis) -> Option<UnixMillis> {
+        if self.sockets.is_empty() { self.checks.last_of_all() } else { Some(now) }
+    }
+
     fn wake_all(&mut self) {
         self.since_change = Stopwatch::start();
         self.sockets.iter().for_each(|socket| socket.waker.wake());
@@ -251,10 +332,8 @@ fn stream_frame(page: &Page, stream: &Stream) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use presence_core::View;
     use presence_core::stream::Retention;
+    use presence_core::{ManualClock, View};
     use presence_protocol::{Puid, Status};
 
     use super::*;
@@ -262,7 +341,9 @@ mod tests {
     fn topic() -> Arc<Topic> {
         let retention =
             Retention { entries: 1_000, age: Duration::from_hours(1), bytes: usize::MAX };
-        Arc::new(Topic::new(Stream::new(1, 1_000, true, retention), TopicMeters::default()))
+        let clock = Arc::new(ManualClock::new(UnixMillis::new(7)));
+        let stream = Stream::new(1, 1_000, true, retention);
+        Arc::new(Topic::new(stream, TopicMeters::default(), clock, Duration::ZERO))
     }
 
     fn subscribe(topic: &Arc<Topic>, key_id: i64, waker: &Arc<SocketWaker>) -> Subscription {
@@ -290,8 +371,11 @@ mod tests {
         let topic = topic();
         let socket = subscribe(&topic, 1, &Arc::default());
         assert_eq!(topic.sockets(), 1);
+        assert_eq!(topic.last_check(), Some(UnixMillis::new(7)));
         drop(socket);
         assert_eq!(topic.sockets(), 0);
+        // The end of the socket is the last check.
+        assert_eq!(topic.last_check(), Some(UnixMillis::new(7)));
     }
 
     #[test]

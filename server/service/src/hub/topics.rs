@@ -24,6 +24,7 @@ pub(super) struct Topics {
     epoch: u64,
     retention: Retention,
     receipt_hold: Duration,
+    update_delay: Duration,
     by_app: RwLock<HashMap<AppId, Arc<Topic>>>,
     releases: ReleaseQueue,
     hold_timers: HoldTimers,
@@ -33,6 +34,7 @@ pub(super) struct Topics {
 impl Topics {
     pub(super) fn new(clock: Arc<dyn Clock>, epoch: u64, limits: &HubLimits) -> Self {
         Self {
+            update_delay: limits.update_delay,
             clock,
             epoch,
             retention: limits.retention,
@@ -57,7 +59,12 @@ impl Topics {
         let topic = topics.entry(app).or_insert_with(|| {
             let is_active = stored == ApplicationState::Active;
             let stream = Stream::new(rand::random(), self.epoch, is_active, self.retention);
-            Arc::new(Topic::new(stream, self.meters.clone()))
+            Arc::new(Topic::new(
+                stream,
+                self.meters.clone(),
+                Arc::clone(&self.clock),
+                self.update_delay,
+            ))
         });
         Arc::clone(topic)
     }
@@ -121,6 +128,26 @@ impl Topics {
         }
     }
 
+    /// Publishes a change of a user's view, or holds it if updates are delayed.
+    pub(super) fn publish_later(&self, change: ViewChange, now: UnixMillis) {
+        match self.find(change.app) {
+            Some(topic) if topic.holds_updates() => {
+                topic.change(|stream| stream.hold(change.puid, change.view));
+            }
+            Some(_) | None => self.publish(change, now),
+        }
+    }
+
+    /// Publishes the held updates whose moment has come.
+    pub(super) fn publish_due(&self) {
+        if self.update_delay.is_zero() {
+            return;
+        }
+        for (app, topic) in self.all() {
+            topic.publish_due(|stream, puid| self.begin_hold(stream, app, puid));
+        }
+    }
+
     /// Activates or deactivates an Application.
     pub(super) fn set_active(&self, app: AppId, active: bool) -> Arc<Topic> {
         let now = self.clock.now();
@@ -135,9 +162,8 @@ impl Topics {
     }
 
     pub(super) fn revoke(&self, app: AppId, puid: Puid) {
-        let now = self.clock.now();
         if let Some(topic) = self.find(app) {
-            topic.change(|stream| stream.revoke(puid, now));
+            topic.revoke(puid);
         }
     }
 

@@ -84,6 +84,7 @@ fn hub(store: &Store) -> Arc<Hub> {
         retention,
         receipt_hold,
         stream_bytes: usize::MAX,
+        update_delay: Duration::ZERO,
     };
     let steady = clock.steady();
     Arc::new(Hub::new(clock, limits, store.epoch(), steady))
