@@ -115,7 +115,13 @@ impl SharedParts {
 
     fn devices(&self, proofs: CountedProofs, presence_flag: Arc<PresenceFlag>) -> Devices {
         let database = (self.store.clone(), self.writer.clone(), self.clock());
-        Devices::new(database, self.hub(), proofs, presence_flag, (&self.settings, Arc::clone(&self.changes)))
+        Devices::new(
+            database,
+            self.hub(),
+            proofs,
+            presence_flag,
+            (&self.settings, Arc::clone(&self.changes)),
+        )
     }
 
     fn grants(&self) -> Grants {

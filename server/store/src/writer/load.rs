@@ -79,10 +79,9 @@ async fn read_grants(
 ) -> Result<(), StoreError> {
     for row in UserGrantRow::of_users(users, txn.db).await? {
         let user = row.user();
-        let draft = drafts.entry(user).or_insert_with(|| Draft {
-            settled: txn.noted.ids_of(user),
-            ..Draft::default()
-        });
+        let draft = drafts
+            .entry(user)
+            .or_insert_with(|| Draft { settled: txn.noted.ids_of(user), ..Draft::default() });
         (draft.loaded.user_exists, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
         let grant = row.grant()?;

@@ -96,7 +96,8 @@ impl WriteOp {
             Self::ChangeDomain(request) => request.is_late(),
             Self::RemoveApp(request) => request.is_late(),
             Self::EraseUser(request) => request.is_late(),
-            Self::RevokeWaiting(request) | Self::Expire(request) => request.is_late(),
+            Self::RevokeWaiting(request) => request.is_late(),
+            Self::Expire(request) => request.is_late(),
         }
     }
 
@@ -118,7 +119,8 @@ impl WriteOp {
             Self::ChangeDomain(request) => request.complete(result),
             Self::RemoveApp(request) => request.complete(result),
             Self::EraseUser(request) => request.complete(result),
-            Self::RevokeWaiting(request) | Self::Expire(request) => request.complete(result),
+            Self::RevokeWaiting(request) => request.complete(result),
+            Self::Expire(request) => request.complete(result),
         }
         Retry::Nothing
     }

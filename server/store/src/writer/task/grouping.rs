@@ -92,6 +92,8 @@ impl WriterTask {
                 | WriteOp::Grant(_)
                 | WriteOp::Pause(_)
                 | WriteOp::Revoke(_)
+                | WriteOp::ChangeDomain(_)
+                | WriteOp::RevokeWaiting(_)
                 | WriteOp::RemoveApp(_)
                 | WriteOp::EraseUser(_)
                 | WriteOp::Expire(_) => {}
