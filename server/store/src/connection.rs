@@ -34,6 +34,10 @@ const CACHE_SIZE: &str = "-8192";
 /// of the time.
 const CHECKPOINT_PAGES: &str = "8000";
 
+/// The number of bytes to which the log is cut after it was written back. While somebody reads,
+/// such as a backup, the log grows, and would keep that size.
+const LOG_BYTES: &str = "67108864";
+
 /// The place of the statement journal, with which SQLite can undo a single statement of many rows.
 /// By default a journal beyond 64 KiB goes into a file, which took a fifth of the time of a large
 /// group.
@@ -87,6 +91,7 @@ impl DatabaseFile {
                 .pragma("synchronous", "FULL")
                 .pragma("cache_size", CACHE_SIZE)
                 .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+                .pragma("journal_size_limit", LOG_BYTES)
                 .pragma("temp_store", STATEMENT_JOURNAL)
                 .foreign_keys(true)
                 .statement_cache_capacity(CACHED_STATEMENTS)
@@ -163,7 +168,9 @@ impl DatabaseFile {
     ///
     /// `InUse`, `ReadOnly`.
     pub(crate) fn lock(&self) -> Result<File, StoreError> {
-        let mut name = self.path.clone().into_os_string();
+        // The lock is beside the file itself, not beside a symbolic link to it.
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let mut name = path.into_os_string();
         name.push("-lock");
         let file = create_private(&PathBuf::from(name))
             .map_err(|_| StoreError::ReadOnly(self.path.clone()))?;

@@ -110,8 +110,16 @@ async fn a_database_in_use_by_another_server_is_refused_until_that_server_stops(
     let first = Store::open(&url(&dir), NOW).await.unwrap();
     let error = refused(&url(&dir)).await;
     assert!(matches!(error, StoreError::InUse(_)), "{error}");
+    // Also by another name of the same file.
+    std::os::unix::fs::symlink(dir.path().join("presence.db"), dir.path().join("link.db")).unwrap();
+    let link = format!("sqlite://{}?mode=rwc", dir.path().join("link.db").display());
+    let error = refused(&link).await;
+    assert!(matches!(error, StoreError::InUse(_)), "{error}");
     first.ping().await.unwrap();
     drop(first);
+    let by_link = Store::open(&link, NOW).await.unwrap();
+    assert!(matches!(refused(&url(&dir)).await, StoreError::InUse(_)));
+    drop(by_link);
     Store::open(&url(&dir), NOW).await.unwrap();
 }
 
