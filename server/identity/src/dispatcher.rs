@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::domain_table::DomainTable;
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
 /// The verifier for all kinds of proofs. A kind without a verifier is rejected.
@@ -16,6 +17,7 @@ use crate::identity::{Identity, IdentityError, Reason, Verifier};
 pub struct Dispatcher {
     browserid: Option<Arc<dyn Verifier>>,
     oidc: Option<Arc<dyn Verifier>>,
+    domains: DomainTable,
 }
 
 impl Dispatcher {
@@ -36,6 +38,23 @@ impl Dispatcher {
         Self { oidc: Some(verifier), ..self }
     }
 
+    /// Uses this table of the domains that belong to a single issuer.
+    #[must_use]
+    pub fn with_domains(self, domains: DomainTable) -> Self {
+        Self { domains, ..self }
+    }
+
+    /// Returns a verified identity, unless its e-mail domain belongs to another issuer.
+    fn check_domain(&self, proof: &str, identity: Identity) -> Result<Identity, IdentityError> {
+        let is_allowed = match ProofKind::of(proof) {
+            Some(ProofKind::BrowserId) => {
+                self.domains.allows_browserid(&identity.issuer, &identity.email)
+            }
+            Some(ProofKind::Oidc) | None => self.domains.allows_oidc(&identity.email),
+        };
+        if is_allowed { Ok(identity) } else { Err(Reason::EmailDomainNotAllowed.into()) }
+    }
+
     fn choose(&self, proof: &str) -> Result<&dyn Verifier, Reason> {
         let (verifier, reason) = match ProofKind::of(proof) {
             Some(ProofKind::BrowserId) => (&self.browserid, Reason::UntrustedIssuer),
@@ -49,7 +68,8 @@ impl Dispatcher {
 #[async_trait]
 impl Verifier for Dispatcher {
     async fn verify(&self, proof: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
-        self.choose(proof)?.verify(proof, now).await
+        let identity = self.choose(proof)?.verify(proof, now).await?;
+        self.check_domain(proof, identity)
     }
 
     async fn verify_for(
@@ -58,7 +78,8 @@ impl Verifier for Dispatcher {
         now: UnixMillis,
         client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
-        self.choose(proof)?.verify_for(proof, now, client).await
+        let identity = self.choose(proof)?.verify_for(proof, now, client).await?;
+        self.check_domain(proof, identity)
     }
 }
 

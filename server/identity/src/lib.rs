@@ -14,8 +14,10 @@
 //!
 //! Modules are in reading order: each uses only those below it.
 
-mod dev_issuer;
 mod dispatcher;
+mod domain_table;
+
+mod dev_issuer;
 
 pub mod oidc;
 
@@ -30,4 +32,5 @@ pub mod fetch;
 
 pub use self::dev_issuer::{DevIssuer, DevIssuerError};
 pub use self::dispatcher::Dispatcher;
+pub use self::domain_table::DomainTable;
 pub use self::identity::{Identity, IdentityError, Reason, Verifier};

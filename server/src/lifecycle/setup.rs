@@ -7,7 +7,7 @@ use presence_core::Clock;
 use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
-use presence_identity::{DevIssuer, Dispatcher};
+use presence_identity::{DevIssuer, Dispatcher, DomainTable};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -61,7 +61,8 @@ pub(super) fn verifier(
     let audiences = audiences.map_err(start_error)?;
     let browserid =
         browserid::verifier(settings, audiences, dev_issuer, clock).map_err(start_error)?;
-    let dispatcher = Dispatcher::new().with_browserid(Arc::new(browserid));
+    let domains = DomainTable::new(settings.oidc_issuers.as_slice(), settings.dev);
+    let dispatcher = Dispatcher::new().with_domains(domains).with_browserid(Arc::new(browserid));
     Ok(match oidc {
         Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
         None => dispatcher,

@@ -34,6 +34,33 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingsError> {
     if settings.browserid_verified_email && settings.browserid_trusted_issuers.is_empty() {
         return invalid("browserid_verified_email", "needs browserid_trusted_issuers");
     }
+    check_subject_domains(settings)
+}
+
+/// Checks that no BrowserID issuer of the settings may vouch for the e-mails of a `subject_domain`,
+/// which belong to one issuer of OpenID Connect.
+fn check_subject_domains(settings: &Settings) -> Result<(), SettingsError> {
+    let allowed = &settings.browserid_allowed_issuers;
+    let is_accepted = |host: &&String| allowed.is_empty() || allowed.contains(host);
+    let fallback = Some(&settings.browserid_fallback).filter(|host| !host.is_empty());
+    for issuer in settings.oidc_issuers.as_slice() {
+        let Some(domain) = &issuer.subject_domain else { continue };
+        let of_every_domain = settings.browserid_trusted_issuers.iter().find(is_accepted);
+        let of_own_domain = settings.browserid_issuers.iter().filter(|host| *host == domain);
+        for (name, host) in [
+            ("browserid_fallback", fallback.filter(is_accepted)),
+            ("browserid_trusted_issuers", of_every_domain),
+            ("browserid_issuers", of_own_domain.last().filter(is_accepted)),
+        ] {
+            let Some(host) = host else { continue };
+            let problem = format!(
+                "lets {host} vouch for e-mails of {domain}, the subject_domain of the issuer \
+                 {:?}: it could sign in as its users",
+                issuer.name
+            );
+            return invalid(name, problem);
+        }
+    }
     Ok(())
 }
 
@@ -96,6 +123,37 @@ mod tests {
         assert!(off.unwrap_err().starts_with("browserid_trusted_issuers has no effect"));
         let alone = check_changed(|settings| settings.browserid_verified_email = true);
         assert!(alone.unwrap_err().starts_with("browserid_verified_email needs"));
+    }
+
+    #[test]
+    fn no_browserid_issuer_may_vouch_for_a_subject_domain() {
+        let issuers = r#"[{"name": "idp", "issuer": "https://idp.example", "client_ids": ["me"],
+            "subject_domain": "accounts.example"}]"#;
+        let check = |change: fn(&mut Settings)| {
+            check_changed(|settings| {
+                settings.oidc_issuers = issuers.parse().unwrap();
+                change(settings);
+            })
+        };
+        let host = || "b.example".to_owned();
+        for problem in [
+            check(|settings| settings.browserid_fallback = "b.example".to_owned()),
+            check(|settings| settings.browserid_trusted_issuers = vec!["b.example".to_owned()]),
+            check(|settings| settings.browserid_issuers = vec!["accounts.example".to_owned()]),
+        ] {
+            let problem = problem.unwrap_err();
+            assert!(problem.contains("vouch for e-mails of accounts.example"), "{problem}");
+        }
+        assert_eq!(
+            check(|settings| settings.browserid_issuers = vec!["b.example".to_owned()]),
+            Ok(())
+        );
+        let excluded = check_changed(|settings| {
+            settings.oidc_issuers = issuers.parse().unwrap();
+            settings.browserid_fallback = host();
+            settings.browserid_allowed_issuers = vec!["other.example".to_owned()];
+        });
+        assert_eq!(excluded, Ok(()));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::browserid::{HostSyntax, email_host};
 
 /// The wildcard for every e-mail domain.
 const ANY_DOMAIN: &str = "*";
+/// The domain of development mode, which the wildcard does not include.
+const DEV_DOMAIN: &str = "dev.localhost";
 
 /// The configuration of an issuer of ID tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +92,8 @@ impl IssuerSettings {
 
     /// Returns true if this issuer is trusted for e-mails of a domain.
     pub(super) fn allows_domain(&self, domain: &str) -> bool {
-        self.email_domains.iter().any(|one| one == ANY_DOMAIN || one == domain)
+        let is_listed = |one: &String| (one == ANY_DOMAIN && domain != DEV_DOMAIN) || one == domain;
+        self.email_domains.iter().any(is_listed)
     }
 
     /// Returns true if the value of `email_verified` is accepted.
