@@ -20,9 +20,12 @@ use self::output::{
     Announcements, CommandError, EXIT_USAGE, failure, print, print_error, usage_error,
 };
 use crate::lifecycle::{RunningServer, StopReason};
-use crate::settings::{Flags, Settings};
+use crate::settings::{ADDRESS, Flags, Settings};
 use crate::tls::Tls;
 use crate::{http, logging};
+
+/// The words of the parser for a text that is no address.
+const PARSER_PROBLEM: &str = "invalid socket address syntax";
 
 /// Presence shows applications whether a user is reachable, if the user has allowed it.
 #[derive(Debug, Parser)]
@@ -81,6 +84,7 @@ impl Cli {
             let text = error.render().to_string();
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
+            let line = line.replace(PARSER_PROBLEM, &format!("write {ADDRESS}"));
             print_error(&format!("{line} (try --help)"));
             ExitCode::from(EXIT_USAGE)
         })
@@ -133,6 +137,8 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
     // From here on SIGHUP does not end the process; the running server reloads at it.
     drop(signal(SignalKind::hangup()).map_err(failure)?);
     let announcements = Announcements::start().map_err(failure)?;
+    settings.check_sign_in().map_err(usage_error)?;
+    settings.warnings().iter().for_each(|warning| log_warning(warning));
     let development = settings.dev;
     let stop_request = stop_request().map_err(failure)?;
     let tls = settings.tls().map(Tls::load).transpose().map_err(usage_error)?;
@@ -152,6 +158,10 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
         ));
     }
     server.serve(stop_request).await.map_err(failure)
+}
+
+fn log_warning(warning: &str) {
+    tracing::warn!("settings.warning: {warning}");
 }
 
 /// Resolves at SIGTERM or SIGINT, which stop the server, or at SIGUSR2, which announces a restart.

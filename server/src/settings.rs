@@ -9,6 +9,7 @@ mod derived;
 mod load;
 mod redacted;
 mod reference;
+mod warnings;
 
 mod browserid;
 mod check;
@@ -20,4 +21,5 @@ pub(crate) mod values;
 
 pub use self::definition::{BrowserIdDiscovery, Flags, LogFormat, Settings};
 pub use self::error::SettingsError;
+pub(crate) use self::load::ADDRESS;
 pub use self::reference::reference;

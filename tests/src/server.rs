@@ -70,7 +70,7 @@ impl ServerOptions {
     /// Starts the server without development mode.
     #[must_use]
     pub fn production(self) -> Self {
-        Self { production: true, ..self }
+        Self { production: true, ..self }.with("browserid-issuers", "idp.example.org")
     }
 
     /// Starts the server in development mode, as by default.

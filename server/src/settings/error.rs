@@ -6,8 +6,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The settings file cannot be read.
-    #[error("the settings file {} cannot be read", .0.display())]
-    NoFile(PathBuf),
+    #[error("the settings file {} {1}", .0.display())]
+    NoFile(PathBuf, &'static str),
     /// A setting is unknown or has the wrong type.
     #[error("{0}")]
     Unreadable(String),

@@ -1,5 +1,6 @@
 //! Loads the settings from flags, environment and file, and describes their errors in one line.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use figment::error::{Actual, Kind};
@@ -10,6 +11,11 @@ use super::definition::{Flags, Settings};
 use super::error::SettingsError;
 use super::values::ENVIRONMENT_PREFIX;
 
+/// The setting of the address, which is written in several wrong ways.
+const LISTEN: &str = "listen";
+/// The form of an address.
+pub(crate) const ADDRESS: &str = "an address and port such as \"127.0.0.1:8080\"";
+
 impl Settings {
     /// Merges flags, environment, file and defaults, in this order of precedence.
     ///
@@ -19,8 +25,8 @@ impl Settings {
     pub fn load(flags: &Flags, file: Option<&Path>) -> Result<Self, SettingsError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
-            if !file.is_file() {
-                return Err(SettingsError::NoFile(file.to_owned()));
+            if let Some(problem) = file_problem(file) {
+                return Err(SettingsError::NoFile(file.to_owned(), problem));
             }
             figment = figment.merge(Toml::file_exact(file));
         }
@@ -34,10 +40,31 @@ impl Settings {
     }
 }
 
+/// Returns the reason why a settings file cannot be read, if there is one.
+fn file_problem(file: &Path) -> Option<&'static str> {
+    match std::fs::read_to_string(file) {
+        Ok(_) => None,
+        Err(error) => Some(match error.kind() {
+            ErrorKind::NotFound => "does not exist",
+            ErrorKind::IsADirectory => "is a directory",
+            ErrorKind::PermissionDenied => "cannot be read: its permissions do not allow it",
+            ErrorKind::InvalidData => "is not a text in UTF-8",
+            _ => "cannot be read",
+        }),
+    }
+}
+
 /// Describes an error in one line: the setting, the value that it needs, and where it was given.
 fn describe(error: &figment::Error) -> String {
     let name = error.path.last().map_or("a setting", String::as_str).to_lowercase();
     let problem = match &error.kind {
+        Kind::InvalidType(given, _) | Kind::InvalidValue(given, _) if name == LISTEN => {
+            format!("{LISTEN} must be {ADDRESS}, not {}", describe_value(given))
+        }
+        Kind::Message(_) if name == LISTEN => format!("{LISTEN} must be {ADDRESS}"),
+        Kind::UnknownField(name, _) if name.contains('-') => {
+            format!("{name} is not a setting: write {}", name.replace('-', "_"))
+        }
         Kind::UnknownField(name, _) => format!("{name} is not a setting"),
         Kind::UnknownVariant(given, known) => {
             format!("{name} must be one of {}, not {given}", known.join(", "))

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use presence_tests::{CommandOutput, Server, Socket, run};
+use presence_tests::{CommandOutput, Server, ServerOptions, Socket, run};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::tempdir;
 
+/// A way to sign in, without which no server starts.
+const ISSUER: &str = "--browserid-issuers=idp.example.org";
+
 async fn start_on(directory: &Path, database: &str) -> CommandOutput {
-    run(directory, &["--listen=127.0.0.1:0", "--log=off", "--database", database], &[]).await
+    let arguments = ["--listen=127.0.0.1:0", "--log=off", ISSUER, "--database", database];
+    run(directory, &arguments, &[]).await
 }
 
 #[tokio::test]
@@ -81,7 +85,7 @@ async fn a_database_in_use_by_another_server_is_refused() {
 async fn a_port_in_use_stops_the_start_with_one_line() {
     let (server, directory) = (Server::start_default().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
-    let output = run(directory.path(), &[&listen, "--log=off"], &[]).await;
+    let output = run(directory.path(), &[&listen, "--log=off", ISSUER], &[]).await;
     output.failed(1, &server.address().to_string());
 }
 
@@ -94,6 +98,9 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
         ("status_burst = \"many\"", "status_burst"),
         ("status_burst = ", "line 1, column 16: status_burst ="),
         ("[listen]\nport = 80", "listen"),
+        ("listen = 8080", "listen must be an address and port such as \"127.0.0.1:8080\""),
+        ("listen = \"8080\"", "listen must be an address and port such as"),
+        ("status-burst = 9", "write status_burst"),
         ("grace_seconds = -1", "grace_seconds must be between 0 and"),
         ("grace_seconds = nan", "grace_seconds must be between"),
         ("ping_seconds = 0", "ping_seconds must be between 0.1 and"),
@@ -115,7 +122,13 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
         std::fs::write(&file, text).unwrap();
         run(directory.path(), &["--config=presence.toml"], &[]).await.failed(2, wrong);
     }
-    run(directory.path(), &["--config=missing.toml"], &[]).await.failed(2, "missing.toml");
+    run(directory.path(), &["--config=missing.toml"], &[]).await.failed(2, "does not exist");
+    run(directory.path(), &["--config=."], &[]).await.failed(2, "is a directory");
+    for listen in ["--listen=8080", "--listen=localhost:8080", "--listen=127.0.0.1"] {
+        run(directory.path(), &[listen], &[]).await.failed(2, "write an address and port such as");
+    }
+    let listen = [("PRESENCE_LISTEN", "8080")];
+    run(directory.path(), &[], &listen).await.failed(2, "listen must be an address and port");
     let unread = [("PRESENCE_STATUS_BURST", "many")];
     run(directory.path(), &[], &unread)
         .await
@@ -128,6 +141,34 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
         let started = run(directory.path(), &["--dev", &public_url], &[]).await;
         started.failed(2, "public_url must be a loopback address in development mode");
     }
+}
+
+#[tokio::test]
+async fn a_server_without_a_way_to_sign_in_does_not_start() {
+    let directory = tempdir().unwrap();
+    for arguments in [
+        &["--listen=127.0.0.1:0"][..],
+        &["--browserid-discovery=off"],
+        &[ISSUER, "--browserid-allowed-issuers=other.example"],
+    ] {
+        let output = run(directory.path(), arguments, &[]).await;
+        output.failed(2, "nobody can sign in");
+    }
+    assert!(!directory.path().join("presence.db").exists());
+    // The commands that need no sign-in work.
+    assert_eq!(run(directory.path(), &["config"], &[]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_is_probably_not_meant_is_a_warning() {
+    let options = ServerOptions::default().production();
+    let server = Server::start(options.with("public-url", "https://presence.example.org")).await;
+    server.wait_for_log("settings.warning: public_url begins with https://").await;
+    let directory = tempdir().unwrap();
+    let output =
+        run(directory.path(), &["check", "--dev"], &[("PRESENCE_STATUS_BURSTS", "9")]).await;
+    let warning = "warning: the environment variable PRESENCE_STATUS_BURSTS is not a setting";
+    assert!(output.out.contains(warning), "{output:?}");
 }
 
 #[tokio::test]

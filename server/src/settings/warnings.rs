@@ -1,0 +1,116 @@
+//! Settings that are allowed and probably not meant, and servers that can never work.
+
+use super::definition::{BrowserIdDiscovery, Settings};
+use super::error::{SettingsError, invalid};
+use super::values::{ENVIRONMENT_PREFIX, is_loopback, origin};
+
+/// The environment variables of the prefix that are no settings: the settings file, and the values
+/// of the build.
+const OTHER_VARIABLES: [&str; 4] = ["CONFIG", "SOURCE", "COMMIT", "BUILD"];
+
+impl Settings {
+    /// Checks that somebody can sign in.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::Invalid`] if no issuer is accepted, so that the server can do nothing.
+    pub(crate) fn check_sign_in(&self) -> Result<(), SettingsError> {
+        let allowed = &self.browserid_allowed_issuers;
+        let has_browserid = match self.browserid_discovery {
+            BrowserIdDiscovery::Off => false,
+            BrowserIdDiscovery::Open => true,
+            BrowserIdDiscovery::AllowListed => self
+                .browserid_hosts()
+                .iter()
+                .any(|host| allowed.is_empty() || allowed.contains(host)),
+        };
+        if self.dev || has_browserid || !self.oidc_issuers.as_slice().is_empty() {
+            return Ok(());
+        }
+        invalid(
+            "oidc_issuers",
+            "or browserid_issuers must name an issuer that is accepted: nobody can sign in; to try \
+             the server on this machine, start it with --dev",
+        )
+    }
+
+    /// Returns what is allowed and probably not meant, each as one line.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = unknown_variables()
+            .map(|name| format!("the environment variable {name} is not a setting"))
+            .collect();
+        let public = origin(&self.public_url);
+        let is_public = public.as_ref().is_some_and(|url| !url.host().is_some_and(is_loopback));
+        let scheme = public.as_ref().map(url::Url::scheme);
+        if is_public && scheme == Some("http") {
+            warnings.push(
+                "public_url begins with http://: credentials and messages can be read on their way"
+                    .to_owned(),
+            );
+        }
+        let has_tls = self.scheme() == "https" || !self.trusted_proxies.is_empty();
+        if is_public && scheme == Some("https") && !has_tls {
+            warnings.push(
+                "public_url begins with https://, and neither tls_certificate nor trusted_proxies \
+                 is set: behind a proxy, all clients share the limits of one address"
+                    .to_owned(),
+            );
+        }
+        let metrics = self.metrics_listen();
+        if metrics.is_some_and(|address| !address.ip().is_loopback()) {
+            warnings.push(
+                "metrics_listen is not a loopback address: whoever reaches it can find out who hides"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+/// Returns the environment variables with the prefix of settings that are none.
+fn unknown_variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| {
+        let name = name.into_string().ok()?;
+        let setting = name.strip_prefix(ENVIRONMENT_PREFIX)?;
+        let is_known = OTHER_VARIABLES.contains(&setting)
+            || Settings::NAMES.iter().any(|known| known.eq_ignore_ascii_case(setting));
+        (!is_known).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_accepts_no_issuer_can_never_work() {
+        let nobody = Settings::default().check_sign_in().unwrap_err().to_string();
+        assert!(nobody.contains("nobody can sign in"), "{nobody}");
+        let listed =
+            Settings { browserid_issuers: vec!["a.example".to_owned()], ..Settings::default() };
+        assert!(listed.check_sign_in().is_ok());
+        let excluded =
+            Settings { browserid_allowed_issuers: vec!["b.example".to_owned()], ..listed };
+        assert!(excluded.check_sign_in().is_err());
+        let open = BrowserIdDiscovery::Open;
+        for working in [
+            Settings { dev: true, ..Settings::default() },
+            Settings { browserid_discovery: open, ..Settings::default() },
+        ] {
+            assert!(working.check_sign_in().is_ok());
+        }
+    }
+
+    #[test]
+    fn settings_that_are_probably_not_meant_are_named() {
+        let warnings = |public_url: &str, proxies: &[&str]| {
+            let trusted_proxies = proxies.iter().map(ToString::to_string).collect();
+            let public_url = public_url.to_owned();
+            Settings { public_url, trusted_proxies, ..Settings::default() }.warnings().join("\n")
+        };
+        assert!(warnings("http://presence.example.org", &[]).contains("http://"));
+        assert!(warnings("https://presence.example.org", &[]).contains("trusted_proxies"));
+        assert!(!warnings("https://presence.example.org", &["127.0.0.1"]).contains("public_url"));
+        assert!(!warnings("http://localhost:8080", &[]).contains("public_url"));
+    }
+}
