@@ -1,5 +1,5 @@
-//! What a server in development mode left in the database. There anyone is any user, so a server in
-//! production accepts none of it.
+//! The data that a server in development mode left in the database. There anyone is any user, so a
+//! server in production accepts none of it.
 
 use presence_core::model::ApplicationState;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};

@@ -136,6 +136,29 @@ async fn the_prefix_of_a_key_names_its_mode() {
 }
 
 #[tokio::test]
+async fn browsers_are_told_to_use_https() {
+    const HSTS: &str = "strict-transport-security";
+    let production = || ServerOptions::default().production();
+    let public = |options: ServerOptions, url: &str| options.with("public-url", url);
+    let server = Server::start(public(production(), "https://presence.example.org")).await;
+    for path in ["/", "/docs", "/session", "/nothing", "/metrics", "/presence", "/__heartbeat__"] {
+        let answer = server.call("GET", path).await;
+        assert_eq!(answer.header(HSTS), "max-age=31536000", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    }
+    // Not without TLS, not if it is switched off, and not on the machine of a developer.
+    let off = production().with("hsts-seconds", 0);
+    for options in [
+        public(production(), "http://presence.example.org"),
+        public(off, "https://presence.example.org"),
+        public(ServerOptions::default(), "https://presence.localhost"),
+    ] {
+        let server = Server::start(options).await;
+        assert_eq!(server.call("GET", "/").await.header(HSTS), "");
+    }
+}
+
+#[tokio::test]
 async fn over_tls_the_cookie_has_the_host_prefix() {
     let origin = "https://presence.localhost";
     let server = Server::start(ServerOptions::default().with("public-url", origin)).await;
