@@ -137,11 +137,11 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
     // From here on SIGHUP does not end the process; the running server reloads at it.
     drop(signal(SignalKind::hangup()).map_err(failure)?);
     let announcements = Announcements::start().map_err(failure)?;
-    settings.check_sign_in().map_err(usage_error)?;
-    settings.warnings().iter().for_each(|warning| log_warning(warning));
     let development = settings.dev;
     let stop_request = stop_request().map_err(failure)?;
     let tls = settings.tls().map(Tls::load).transpose().map_err(usage_error)?;
+    settings.check_sign_in().map_err(usage_error)?;
+    settings.warnings().iter().for_each(|warning| log_warning(warning));
     let server = RunningServer::start(settings, tls.map(Arc::new)).await.map_err(failure)?;
     let url = server.public_url().as_str().trim_end_matches('/').to_owned();
     let local = server.local_url();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The settings file cannot be read.
-    #[error("the settings file {} {1}", .0.display())]
+    #[error("the settings file {} {}", .0.display(), .1)]
     NoFile(PathBuf, &'static str),
     /// A setting is unknown or has the wrong type.
     #[error("{0}")]
