@@ -8,8 +8,8 @@ use presence_client::{Error, Puid};
 use crate::error::PresenceError;
 use crate::presence::{PresenceUpdate, parse_id};
 
-/// A live notification to send. It has an idempotency key from its construction, so that a call that
-/// failed can be repeated with the same object.
+/// A live notification to send. It has an idempotency key from its construction, so that a call
+/// that failed can be repeated with the same object.
 #[derive(Debug, uniffi::Object)]
 pub struct NewNotification {
     uid: String,

@@ -2,5 +2,6 @@
 
 mod ends;
 mod hints;
+mod refusals;
 mod scripted_server;
 mod wakes;

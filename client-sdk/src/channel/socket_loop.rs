@@ -324,8 +324,8 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     }
 }
 
-/// Waits for a write, which can be endless if the server does not read. After a hint it has the time
-/// limit of a probe.
+/// Waits for a write, which can be endless if the server does not read. After a hint it has the
+/// time limit of a probe.
 async fn write<P: ProtocolState>(
     shared: &SharedState<P>,
     timing: &Timing,

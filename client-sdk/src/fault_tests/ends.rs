@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::scripted_server::{Script, ScriptedServer, long_timing, token, within};
+use super::scripted_server::{Script, ScriptedServer, token, within};
 use crate::{
     AppServiceEvent, ConnectionState, Credential, CredentialError, CredentialProvider,
     CredentialReason, DeviceEvent, EndReason, Error, NewNotification, Puid, Status,
@@ -133,12 +133,16 @@ async fn a_provider_whose_fresh_credential_is_refused_too_is_asked_once() {
 
 #[tokio::test]
 async fn a_call_that_times_out_returns_the_results_of_the_notifications_that_were_answered() {
-    let timing = long_timing();
-    assert!(timing.request_timeout > Duration::from_mins(1));
-    let server = ScriptedServer::start(vec![Script::Serve]).await;
-    let (channel, _events) = server.back_end();
-    // The scripted reply has no results, so that the first part fails, and with it the call.
-    let items = (0..2).map(|_| NewNotification::new(Puid::from_bits(1), "Hello")).collect();
-    let failed = within(channel.notify(items)).await.unwrap_err();
-    assert!(matches!(failed, Error::Refused(_)), "{failed:?}");
+    let server = ScriptedServer::start(vec![Script::NotifyOnce]).await;
+    let (channel, _events) = server.back_end_with(|options| {
+        options.timing.request_timeout = Duration::from_secs(2);
+    });
+    let items: Vec<_> =
+        (0..501).map(|_| NewNotification::new(Puid::from_bits(1), "Hello")).collect();
+    let results = within(channel.notify(items.clone())).await.unwrap();
+    assert_eq!(results.len(), 501);
+    assert!(results[..500].iter().all(Result::is_ok));
+    assert_eq!(results[500], Err(Error::TimedOut));
+    // The first part of the call is not answered any more.
+    assert_eq!(within(channel.notify(items)).await, Err(Error::TimedOut));
 }

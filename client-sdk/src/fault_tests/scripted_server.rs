@@ -36,6 +36,8 @@ pub(super) enum Script {
     Delay(f64),
     /// Accepts the first frame, refuses the next one with a wait of a millisecond, and closes.
     DelayThenClose,
+    /// Accepts the first frame, answers one `notify`, and no further one.
+    NotifyOnce,
     /// Refuses the first frame with this error number.
     Refuse(u16),
     /// Accepts the first frame, and reads nothing more.
@@ -99,10 +101,18 @@ impl ScriptedServer {
     }
 
     pub(super) fn back_end(&self) -> (AppServiceChannel, AppServiceEvents) {
+        self.back_end_with(|_| ())
+    }
+
+    pub(super) fn back_end_with(
+        &self,
+        change: impl FnOnce(&mut AppServiceOptions),
+    ) -> (AppServiceChannel, AppServiceEvents) {
         let server = format!("http://{}", self.address).parse().unwrap();
         let key = "key".to_owned().into();
         let mut options = AppServiceOptions::new(server, AppId::from_bits(1), key);
         options.timing = long_timing();
+        change(&mut options);
         AppServiceChannel::open(options).unwrap()
     }
 }
@@ -143,6 +153,7 @@ async fn follow(script: Script, mut stream: TcpStream, pings: Arc<AtomicUsize>) 
         | Script::Serve
         | Script::Delay(_)
         | Script::DelayThenClose
+        | Script::NotifyOnce
         | Script::Refuse(_)
         | Script::StopReading => {}
     }
@@ -180,11 +191,24 @@ async fn reply(script: Script, peer: &mut Peer, frames: usize, frame: &Value) ->
         Script::DelayThenClose if frames > 1 => {
             json!({"result": "KO", "errno": 20, "retry_after": 0.001, "id": frame["id"]})
         }
+        Script::NotifyOnce if frames == 2 => notified(frame),
+        Script::NotifyOnce if frames > 2 => return false,
         Script::HangAfterUpgrade | Script::Hang | Script::Close => return false,
-        Script::Serve | Script::Delay(_) | Script::DelayThenClose | Script::StopReading => ok,
+        Script::Serve
+        | Script::Delay(_)
+        | Script::DelayThenClose
+        | Script::NotifyOnce
+        | Script::StopReading => ok,
     };
     let _ = peer.send(Message::text(reply.to_string())).await;
     matches!(script, Script::StopReading)
+}
+
+fn notified(request: &Value) -> Value {
+    let count = request["notifications"].as_array().unwrap().len();
+    let queued = json!({"result": "OK", "id": "0".repeat(32), "queue_size": 1});
+    let results = vec![queued; count];
+    json!({"action": "notify", "result": "OK", "id": request["id"], "results": results})
 }
 
 #[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "tungstenite asks for it")]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::scripted_server::{Script, ScriptedServer, within};
 use crate::{ConnectionState, CredentialError, NewNotification, Puid, Status};
 
-/// The number of turns of the runtime in which the wakes are counted. A busy task is polled in each.
+/// The number of turns of the runtime in which the wakes are counted. A busy task is polled in
+/// each.
 const TURNS: usize = 2_000;
 
 /// Asserts that the task sleeps: after a while it is not woken any more. The runtime has one

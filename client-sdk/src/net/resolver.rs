@@ -1,7 +1,7 @@
 //! The lookup of host names by the operating system, which blocks a thread.
 //!
-//! All channels of the process share a few threads, which end when there is nothing to look up. They
-//! belong to no runtime, so that a lookup that hangs does not hold up the end of one.
+//! All channels of the process share a few threads, which end when there is nothing to look up.
+//! They belong to no runtime, so that a lookup that hangs does not hold up the end of one.
 
 use std::collections::VecDeque;
 use std::io;

@@ -17,10 +17,10 @@ use crate::{browserid, oidc};
 /// Checks everything that the settings name. Changes nothing.
 pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
     for warning in settings.warnings() {
-        print(&format!("warning: {warning}"));
+        print(&format!("warning: {warning}"))?;
     }
     if let Err(problem) = settings.check_sign_in() {
-        print(&format!("warning: {problem}"));
+        print(&format!("warning: {problem}"))?;
     }
     if let Some(files) = settings.tls() {
         Tls::load(files).map_err(failure)?;

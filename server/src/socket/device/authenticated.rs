@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use presence_core::Settlement;
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline};
-use presence_core::{Settlement, UserId};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{ApiError, CloseCode, NotificationId};
 use presence_service::devices::{CommandOutcome, OpenedDevice, WriteReply, settlement_result};
@@ -96,9 +96,8 @@ impl DeviceAuthenticated {
         channel: &DeviceChannel,
         replies: &mut DeviceReplies,
     ) {
-        let user = self.connection.user();
         if let DeviceCommand::Ack(ids) = command {
-            self.acknowledge(ids, user, channel);
+            self.acknowledge(ids, channel, replies);
             return;
         }
         match channel.service.devices().apply(&self.connection, command) {
@@ -108,18 +107,28 @@ impl DeviceAuthenticated {
     }
 
     /// Settles acknowledged notifications; after a wait if there are too many frames.
-    fn acknowledge(&mut self, ids: Vec<NotificationId>, user: UserId, channel: &DeviceChannel) {
-        let devices = channel.service.devices();
+    fn acknowledge(
+        &mut self,
+        ids: Vec<NotificationId>,
+        channel: &DeviceChannel,
+        replies: &mut DeviceReplies,
+    ) {
+        let (devices, user) = (channel.service.devices(), self.connection.user());
         if devices.check_frame(user).is_ok() {
-            self.settle(devices.settle(user, ids, Settlement::Acked), channel);
+            match devices.settle(user, ids, Settlement::Acked) {
+                None => replies.ok(),
+                Some(reply) => self.settle(reply, channel),
+            }
             return;
         }
         let service = Arc::clone(&channel.service);
         self.work = Some(Box::pin(channel.log.instrument(async move {
             let devices = service.devices();
             devices.wait_for_frame(user).await;
-            let reply = devices.settle(user, ids, Settlement::Acked);
-            DeviceWorkResult::Settled(settlement_result(reply).await)
+            DeviceWorkResult::Settled(match devices.settle(user, ids, Settlement::Acked) {
+                None => Ok(()),
+                Some(reply) => settlement_result(reply).await,
+            })
         })));
     }
 
