@@ -30,6 +30,6 @@ pub(crate) async fn send_ping(
     ping.action = format!("{chatroom_url}/");
     ping.ttl = Some(PING_TTL);
     // A double click sends two pings with the same key, of which the server queues one.
-    ping.idempotency_key = Some(idempotency_key);
+    ping.idempotency_key = idempotency_key;
     channel.notify_one(ping).await
 }
