@@ -193,6 +193,7 @@ mod tests {
         assert!(map.get(&1).is_none() && map.get(&2).is_some());
     }
 
+    /// Holds threat 4.
     #[test]
     fn a_full_map_forgets_nothing_and_takes_nothing() {
         let mut map = map(3, 3);

@@ -333,9 +333,9 @@ impl Devices {
         self.hub.devices_of(user)
     }
 
-    /// Ends a device at once, without a grace time, with the sessions and assertions that let it in.
-    /// Its name opens again after a new sign-in only. If the session of the caller is one of them,
-    /// it stays, and may open the device again.
+    /// Ends a device at once, without a grace time, with the sessions and assertions that let it
+    /// in. Its name opens again after a new sign-in only. If the session of the caller is one of
+    /// them, it stays, and may open the device again.
     ///
     /// # Errors
     ///

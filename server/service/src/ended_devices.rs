@@ -26,7 +26,7 @@ struct EndedName {
     until: Steady,
 }
 
-/// What a user has ended.
+/// The devices and sign-ins that a user has ended.
 #[derive(Default)]
 struct EndedByUser {
     devices: VecDeque<EndedName>,

@@ -78,9 +78,9 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// As [`Grants::find_application`], `redirect_not_allowed`, `slow_down`, `too_large` if the user
-    /// has too many grants, and `invalid_field` if the user was shown another domain: then nothing
-    /// was granted.
+    /// As [`Grants::find_application`], `redirect_not_allowed`, `slow_down`, `too_large` if the
+    /// user has too many grants, and `invalid_field` if the user was shown another domain: then
+    /// nothing was granted.
     pub async fn grant(
         &self,
         user: UserId,

@@ -6,6 +6,7 @@
 
 mod checks;
 mod hold_timers;
+mod limits;
 mod release_queue;
 mod schedule;
 mod shards;
@@ -23,35 +24,17 @@ use presence_core::roster::{
     TooManyDevices, ViewChange,
 };
 use presence_core::shard::Shard;
-use presence_core::stream::Retention;
 use presence_core::{Clock, CredentialGeneration, GrantSet, Steady, UnixMillis, UserId, View};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 use tokio::sync::Notify;
 
+pub use self::limits::HubLimits;
 use crate::mailbox::{Admissions, Mailbox, PendingDelivery};
 use crate::meters::HubMeters;
 use shards::Shards;
 pub use topic::{Subscription, TooManySockets, Topic};
 use topics::Topics;
-
-/// The limits of the hub.
-#[derive(Debug, Clone, Copy)]
-pub struct HubLimits {
-    /// The time for which a lost device keeps its presence.
-    pub grace: Duration,
-    /// The maximum number of connected devices of a user.
-    pub sockets_per_user: usize,
-    /// The part of the past over which an Application can resume its stream.
-    pub retention: Retention,
-    /// The time for which an Application that begins to see a user gets none of the user's
-    /// receipts.
-    pub receipt_hold: Duration,
-    /// The maximum number of bytes of the retained parts of all streams.
-    pub stream_bytes: usize,
-    /// The time for which an update waits at most before an Application sees it.
-    pub update_delay: Duration,
-}
 
 /// The hub.
 pub struct Hub {

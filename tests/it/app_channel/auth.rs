@@ -215,7 +215,7 @@ async fn an_invalid_frame_gets_an_error_and_the_socket_stays_open() {
     let (application, _, _) = server.application_with("alice").await;
     let (mut socket, _) = Socket::stream(&server, &application).await;
     for (text, errno) in [
-        ("[]", Errno::NotJson),
+        ("7", Errno::NotJson),
         ("", Errno::NotJson),
         ("{}", Errno::MissingField),
         (r#"{"action":"dance"}"#, Errno::UnknownType),

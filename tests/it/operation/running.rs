@@ -13,7 +13,7 @@ async fn health_and_version_need_no_credential() {
     assert_eq!((&health["status"], &health["database"]), (&json!("ok"), &json!("ok")), "{health}");
     assert_eq!(health["development"], true);
     let tasks = json!({"connections": "ok", "grace_times": "ok", "maintenance": "ok",
-        "metrics": "ok", "reload": "ok", "timers": "ok", "writer": "ok"});
+        "metrics": "ok", "reload": "ok", "settlements": "ok", "timers": "ok", "writer": "ok"});
     assert_eq!(health["tasks"], tasks);
     assert_eq!(server.call("GET", "/__lbheartbeat__").await.ok()["status"], "ok");
     let version = server.call("GET", "/__version__").await.ok();

@@ -118,7 +118,7 @@ async fn withheld_receipts_survive_a_restart() {
     phone.receive().await;
     phone.send(json!({"type": "ack", "ids": [sent["id"]]})).await;
     phone.expect_ok().await;
-    // What a device has taken is written before its place is given up.
+    // The settlements of a device are written before its place is given up.
     phone.close(None).await;
     alice.wait_until_gone("default").await;
     server.kill().await;

@@ -4,11 +4,13 @@ public struct SignedOutError: Error {
 }
 
 extension DeviceChannel {
-    /// Calls `provider` whenever this channel needs a credential, until the channel has ended or the
-    /// task is cancelled.
+    /// Calls `provider` whenever this channel needs a credential, until the channel has ended or
+    /// the task is cancelled.
     ///
     /// ```swift
-    /// async let credentials: Void = channel.provideCredentials { _ in .assertion(try await freshAssertion()) }
+    /// async let credentials: Void = channel.provideCredentials { _ in
+    ///     .assertion(try await freshAssertion())
+    /// }
     /// ```
     ///
     /// If `provider` throws, it is called again after a wait that grows with each failure. If it

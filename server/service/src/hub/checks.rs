@@ -52,7 +52,8 @@ impl Checks {
         }
     }
 
-    /// Records that a user has paused or resumed the grant. `of_all` is the last check of all users.
+    /// Records that a user has paused or resumed the grant. `of_all` is the last check of all
+    /// users.
     pub(super) fn set_paused(
         &mut self,
         puid: Puid,

@@ -48,8 +48,8 @@ pub(super) async fn erase_user(txn: &mut WriteTxn<'_>, user: UserId) -> Result<b
     Ok(true)
 }
 
-/// Drops at most `CHUNK` expired notifications, the oldest first. With `writes_always`, something is
-/// written even if none has expired.
+/// Drops at most `CHUNK` expired notifications, the oldest first. With `writes_always`, something
+/// is written even if none has expired.
 pub(super) async fn expire(
     txn: &mut WriteTxn<'_>,
     writes_always: bool,
