@@ -8,6 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use poem::Request;
+use poem::http::uri::Authority;
 use poem::http::{HeaderMap, header};
 use presence_protocol::{ApiError, Errno};
 use url::Host;
@@ -30,7 +31,7 @@ const FORWARDED: &str = "forwarded";
 /// `forbidden`.
 pub(crate) fn check(request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
-    let target = request.uri().authority().map(|authority| authority.as_str());
+    let target = request.uri().authority().map(Authority::as_str);
     let hosts = values(headers, header::HOST.as_str()).chain(target);
     if !hosts.chain(values(headers, HOST_HEADER)).all(is_local_host) {
         let problem = "a server in development mode answers to localhost and 127.0.0.1 only";
@@ -56,11 +57,7 @@ fn is_local_host(text: &str) -> bool {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => text,
     };
-    Host::parse(host).is_ok_and(|host| match host {
-        Host::Domain(name) => is_loopback(Host::Domain(&name)),
-        Host::Ipv4(address) => is_loopback(Host::Ipv4(address)),
-        Host::Ipv6(address) => is_loopback(Host::Ipv6(address)),
-    })
+    Host::parse(host).is_ok_and(|host| is_loopback(&host))
 }
 
 /// Returns true for a loopback address with or without a port.

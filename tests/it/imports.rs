@@ -13,7 +13,7 @@ const WORKSPACE: [(&str, &[&str]); 12] = [
     ("presence-bindings", &["presence-client"]),
     ("presence-bindgen", &[]),
     ("presence-examples", &["presence-client"]),
-    ("presence-core", &["presence-protocol"]),
+    ("presence-core", &["thiserror", "unicode-normalization", "unicode-security"]),
     ("presence-identity", &["presence-core"]),
     ("presence-store", &["presence-core", "presence-protocol"]),
     (
@@ -31,7 +31,7 @@ const WORKSPACE: [(&str, &[&str]); 12] = [
 /// Workspace crates whose external dependencies are exactly these.
 const EXTERNAL: [(&str, &[&str]); 2] = [
     ("presence-protocol", &["serde", "serde_json", "thiserror"]),
-    ("presence-core", &["thiserror"]),
+    ("presence-core", &["thiserror", "unicode-normalization", "unicode-security"]),
 ];
 
 /// External crates that only these workspace crates may use.

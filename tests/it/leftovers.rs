@@ -34,6 +34,13 @@ async fn a_killed_test_process_leaves_no_program_behind() {
         }
     };
     let number = timeout(TIMEOUT, number).await.unwrap();
+    let started = async {
+        // Until then, the program is the one that sets the signal.
+        while std::fs::read_to_string(format!("/proc/{number}/comm")).unwrap() != "sleep\n" {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(TIMEOUT, started).await.unwrap();
     assert!(is_running(&number));
     parent.kill().await.unwrap();
     let ended = async {

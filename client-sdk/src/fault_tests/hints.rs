@@ -41,13 +41,12 @@ async fn a_hint_shortens_a_wait_and_the_state_tells_the_new_one() {
     let long_wait = async {
         loop {
             let state = channel.state();
-            match state {
-                ConnectionState::Waiting { retry_in, .. } if retry_in.as_secs() > 10 => {
+            // A hint during an attempt would shorten the next wait.
+            if let ConnectionState::Waiting { retry_in, .. } = &state {
+                if retry_in.as_secs() > 10 {
                     break state;
                 }
-                ConnectionState::Waiting { .. } => channel.network_changed(),
-                // A hint during an attempt would shorten the next wait.
-                _ => {}
+                channel.network_changed();
             }
             channel.wait_for_state_change(&state).await.unwrap();
         }

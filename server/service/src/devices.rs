@@ -391,7 +391,7 @@ impl Devices {
         set_generation(&mailbox, checked);
         let connection = self
             .hub
-            .connect(checked.user(), device.clone(), Arc::clone(&mailbox))
+            .connect(checked.user(), device.clone(), &mailbox)
             .map_err(|_| ApiError::from(Errno::TooManyConnections).with_retry_after(1.0))?;
         self.presence_flag.persist_first_connection().await;
         let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;

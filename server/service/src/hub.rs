@@ -88,13 +88,13 @@ impl Hub {
         self: &Arc<Self>,
         user: UserId,
         device: DeviceName,
-        mailbox: Arc<Mailbox>,
+        mailbox: &Arc<Mailbox>,
     ) -> Result<DeviceConnection, TooManyDevices> {
         let number = ConnectionNumber(self.last_connection.fetch_add(1, Ordering::Relaxed) + 1);
         let (now, limit) = (self.clock.now(), self.limits.sockets_per_user);
         let replaced = self.with_shard(user, |shard, _| {
             let id = ConnectionId { device: &device, number };
-            let new = NewConnection { id, handle: Arc::clone(&mailbox), now };
+            let new = NewConnection { id, handle: Arc::clone(mailbox), now };
             let connected = shard.get_or_create(user).connect(new, limit);
             if let Ok(Some(last)) = &connected {
                 mailbox.admit(&last.handle.admissions());

@@ -164,7 +164,7 @@ mod tests {
         store.insert_session(&session, limit).await.unwrap();
         let topic = hub.topic(APP, ApplicationState::Active);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
-        let connection = hub.connect(user, DeviceName::default(), mailbox).unwrap();
+        let connection = hub.connect(user, DeviceName::default(), &mailbox).unwrap();
         let grant = Grant {
             app: APP,
             puid: Puid::from_bits(2),

@@ -46,11 +46,11 @@ fn check_subject_domains(settings: &Settings) -> Result<(), SettingsError> {
     for issuer in settings.oidc_issuers.as_slice() {
         let Some(domain) = &issuer.subject_domain else { continue };
         let of_every_domain = settings.browserid_trusted_issuers.iter().find(is_accepted);
-        let of_own_domain = settings.browserid_issuers.iter().filter(|host| *host == domain);
+        let of_own_domain = settings.browserid_issuers.iter().find(|host| *host == domain);
         for (name, host) in [
             ("browserid_fallback", fallback.filter(is_accepted)),
             ("browserid_trusted_issuers", of_every_domain),
-            ("browserid_issuers", of_own_domain.last().filter(is_accepted)),
+            ("browserid_issuers", of_own_domain.filter(is_accepted)),
         ] {
             let Some(host) = host else { continue };
             let problem = format!(

@@ -70,7 +70,8 @@ impl Settings {
             return invalid("public_url", "must be an origin such as https://presence.example.org");
         }
         let public = origin(&self.public_url);
-        let is_public = public.is_some_and(|url| !url.host().is_some_and(is_loopback));
+        let is_public =
+            public.is_some_and(|url| !url.host().is_some_and(|host| is_loopback(&host)));
         if self.dev && is_public {
             return invalid(
                 "public_url",

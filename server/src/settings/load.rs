@@ -42,16 +42,15 @@ impl Settings {
 
 /// Returns the reason why a settings file cannot be read, if there is one.
 fn file_problem(file: &Path) -> Option<&'static str> {
-    match std::fs::read_to_string(file) {
-        Ok(_) => None,
-        Err(error) => Some(match error.kind() {
-            ErrorKind::NotFound => "does not exist",
-            ErrorKind::IsADirectory => "is a directory",
-            ErrorKind::PermissionDenied => "cannot be read: its permissions do not allow it",
-            ErrorKind::InvalidData => "is not a text in UTF-8",
-            _ => "cannot be read",
-        }),
-    }
+    const KNOWN: [(ErrorKind, &str); 4] = [
+        (ErrorKind::NotFound, "does not exist"),
+        (ErrorKind::IsADirectory, "is a directory"),
+        (ErrorKind::PermissionDenied, "cannot be read: its permissions do not allow it"),
+        (ErrorKind::InvalidData, "is not a text in UTF-8"),
+    ];
+    let kind = std::fs::read_to_string(file).err()?.kind();
+    let known = KNOWN.iter().find(|(known, _)| *known == kind);
+    Some(known.map_or("cannot be read", |(_, problem)| problem))
 }
 
 /// Describes an error in one line: the setting, the value that it needs, and where it was given.

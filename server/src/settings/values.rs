@@ -23,9 +23,12 @@ pub(super) fn origin(text: &str) -> Option<Url> {
 
 /// Returns true if only programs on the same machine can use a host: an address of loopback, or a
 /// name below `localhost`, which never leaves the machine (RFC 6761).
-pub(crate) fn is_loopback(host: Host<&str>) -> bool {
+pub(crate) fn is_loopback<Name: AsRef<str>>(host: &Host<Name>) -> bool {
     match host {
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Domain(name) => {
+            let name = name.as_ref();
+            name == "localhost" || name.ends_with(".localhost")
+        }
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }

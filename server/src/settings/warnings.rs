@@ -40,7 +40,8 @@ impl Settings {
             .map(|name| format!("the environment variable {name} is not a setting"))
             .collect();
         let public = origin(&self.public_url);
-        let is_public = public.as_ref().is_some_and(|url| !url.host().is_some_and(is_loopback));
+        let is_public =
+            public.as_ref().is_some_and(|url| !url.host().is_some_and(|host| is_loopback(&host)));
         let scheme = public.as_ref().map(url::Url::scheme);
         if is_public && scheme == Some("http") {
             warnings.push(

@@ -78,9 +78,10 @@ impl Ledger {
         Self { user: user.to_owned(), items: Vec::new(), open, noted, keyed: Vec::new() }
     }
 
-    /// Returns the number of notifications that may still arrive.
+    /// Returns the number of notifications that may still be in the queue. After a kill, these are
+    /// also acknowledged ones.
     pub(super) fn open(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.noted.len()
     }
 
     /// Adds a notification that is about to be sent, and returns its number.

@@ -88,7 +88,7 @@ async fn a_check_reads_the_database_and_reports_by_its_exit_code() {
     let output = run(directory.path(), &good, &[]).await;
     assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
     assert!(output.out.contains("database: ok"), "{output:?}");
-    let bad = ["check", "--database=sqlite://nowhere/presence.db?mode=rwc"];
+    let bad = ["check", "--dev", "--database=sqlite://nowhere/presence.db?mode=rwc"];
     run(directory.path(), &bad, &[]).await.failed(1, "does not exist");
 }
 

@@ -89,6 +89,7 @@ async fn strangers_of_one_address_have_a_limit_and_known_clients_do_not_count() 
 #[tokio::test]
 async fn behind_a_proxy_strangers_count_by_their_own_addresses() {
     let options = ServerOptions::default()
+        .production()
         .with("unproven-connections-per-address", 1)
         .with("trusted-proxies", "127.0.0.1");
     let server = Server::start(options).await;

@@ -63,10 +63,8 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
         },
     ];
     let results = back_end.channel.notify(items).await.unwrap();
-    let errnos: Vec<_> = results
-        .iter()
-        .map(|result| result.as_ref().err().and_then(presence_client::Error::errno))
-        .collect();
+    let errnos: Vec<_> =
+        results.iter().map(|result| result.as_ref().err().and_then(Error::errno)).collect();
     assert_eq!(errnos, [None, Some(Errno::UnknownUid), None, Some(Errno::InvalidField)]);
     let taken = [phone.next_notification().await, phone.next_notification().await];
     let ids: Vec<_> = results.into_iter().flatten().map(|queued| queued.id).collect();

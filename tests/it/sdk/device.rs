@@ -206,7 +206,10 @@ async fn the_last_of_many_rate_limited_statuses_is_sent() {
 #[tokio::test]
 async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
     // No ping wakes the channel meanwhile.
-    let options = ServerOptions::default().with("notify-burst", 1000).with("ping-seconds", 3600);
+    let options = ServerOptions::default()
+        .with("notify-burst", 1000)
+        .with("verifications-burst", 100)
+        .with("ping-seconds", 3600);
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
     let alice = server.sign_in("alice").await;

@@ -1,3 +1,4 @@
+use presence_core::stream::Retention;
 use presence_core::{Grant, ManualClock, UnixMillis};
 use presence_protocol::Status;
 
@@ -35,8 +36,7 @@ impl HubFixture {
 
     fn connect(&self) -> (DeviceConnection, Arc<Mailbox>) {
         let mailbox = Arc::new(Mailbox::new(Arc::new(SocketWaker::default()), [0; 32]));
-        let connection =
-            self.hub.connect(USER, DeviceName::default(), Arc::clone(&mailbox)).unwrap();
+        let connection = self.hub.connect(USER, DeviceName::default(), &mailbox).unwrap();
         let grant = Grant {
             app: APP,
             puid: UID,

@@ -161,7 +161,7 @@ impl NotifierFixture {
     /// Connects a device as the service does.
     async fn connect(&self) -> DeviceConnection {
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [0; 32]));
-        let connection = self.hub.connect(self.user, DeviceName::default(), mailbox).unwrap();
+        let connection = self.hub.connect(self.user, DeviceName::default(), &mailbox).unwrap();
         let loaded = self.writer.load(self.user).await.unwrap();
         self.hub.apply_load(self.user, loaded.grants, &loaded.apps, &loaded.taken);
         connection

@@ -36,6 +36,8 @@ struct Backlog {
     /// The `seq` of those that were read, in ascending order.
     sent: Vec<i64>,
     loading: Option<LoadingPage>,
+    /// Set if those that were read do not fill a frame: the next page is read before one is sent.
+    is_short: bool,
 }
 
 impl Deliveries {
@@ -44,7 +46,7 @@ impl Deliveries {
         let PendingNotifications { first, later } = pending;
         let backlog = (!later.is_empty()).then(|| {
             let sent = first.iter().map(|notification| notification.seq).collect();
-            Box::new(Backlog { seqs: later.into(), sent, loading: None })
+            Box::new(Backlog { seqs: later.into(), sent, loading: None, is_short: false })
         });
         let next = first.into_iter().map(Arc::new).collect();
         Self { user, mailbox, next, backlog, has_news: true }
@@ -59,7 +61,8 @@ impl Deliveries {
         self.has_news = true;
     }
 
-    /// Reads the next page of pending notifications, once the last one is sent.
+    /// Reads the next page of pending notifications, once the rest of the last one does not fill a
+    /// frame.
     ///
     /// # Errors
     ///
@@ -69,8 +72,8 @@ impl Deliveries {
         context: &mut Context<'_>,
         channel: &DeviceChannel,
     ) -> Result<(), ApiError> {
-        while self.next.is_empty()
-            && let Some(backlog) = &mut self.backlog
+        while let Some(backlog) = &mut self.backlog
+            && (self.next.is_empty() || backlog.is_short)
         {
             let user = self.user;
             let Some(loading) = backlog.loading(user, channel) else {
@@ -82,7 +85,8 @@ impl Deliveries {
             backlog.loading = None;
             let page = page?;
             backlog.sent.extend(page.iter().map(|notification| notification.seq));
-            self.next = page.into_iter().map(Arc::new).collect();
+            backlog.is_short = false;
+            self.next.extend(page.into_iter().map(Arc::new));
         }
         Ok(())
     }
@@ -93,16 +97,21 @@ impl Deliveries {
         channel: &DeviceChannel,
         written: &mut Vec<NotificationId>,
     ) -> Option<Bytes> {
-        self.peek(channel)?;
+        self.fill();
         let mut batch = NotificationBatch::new();
-        while let Some(item) = self.peek(channel) {
-            if !batch.add(&wire_notification(item)) {
-                break;
+        let count = self.next.iter().take_while(|item| batch.add(&wire_notification(item))).count();
+        if let Some(backlog) = &mut self.backlog
+            && count == self.next.len()
+        {
+            backlog.is_short = true;
+            if backlog.loading.is_none() {
+                // The loop polls the work again after it is woken.
+                channel.waker.wake();
             }
-            written.push(item.id);
-            self.next.pop_front();
+            return None;
         }
-        Some(batch.into_frame().into())
+        written.extend(self.next.drain(..count).map(|item| item.id));
+        (count > 0).then(|| batch.into_frame().into())
     }
 
     /// Drops the page that is being read, and reads no other one.
@@ -111,19 +120,12 @@ impl Deliveries {
         self.backlog = None;
     }
 
-    fn peek(&mut self, channel: &DeviceChannel) -> Option<&Arc<Notification>> {
-        if self.next.is_empty() {
-            match &self.backlog {
-                // The loop polls the work again after it is woken.
-                Some(backlog) if backlog.loading.is_none() => channel.waker.wake(),
-                None if self.has_news => {
-                    self.next = self.mailbox.take(PENDING_PAGE).into();
-                    self.has_news = self.next.len() == PENDING_PAGE;
-                }
-                Some(_) | None => {}
-            }
+    /// Takes notifications from the mailbox, once the pending ones are sent.
+    fn fill(&mut self) {
+        if self.backlog.is_none() && self.has_news && self.next.is_empty() {
+            self.next = self.mailbox.take(PENDING_PAGE).into();
+            self.has_news = self.next.len() == PENDING_PAGE;
         }
-        self.next.front()
     }
 }
 
