@@ -13,7 +13,7 @@ const WORKSPACE: [(&str, &[&str]); 12] = [
     ("presence-bindings", &["presence-client"]),
     ("presence-bindgen", &[]),
     ("presence-examples", &["presence-client"]),
-    ("presence-core", &["thiserror", "unicode-normalization", "unicode-security"]),
+    ("presence-core", &["presence-protocol"]),
     ("presence-identity", &["presence-core"]),
     ("presence-store", &["presence-core", "presence-protocol"]),
     (

@@ -94,6 +94,8 @@ pub(crate) fn unlimited() -> ServerOptions {
         "connects-per-second",
         "unproven-connections-per-address",
         "sign-ins-per-second",
+        "verifications-burst",
+        "verifications-per-second",
         "sockets-per-user",
         "sockets-per-app",
     ]

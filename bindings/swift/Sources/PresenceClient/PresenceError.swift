@@ -45,6 +45,7 @@ extension EndReason {
         case .replaced: "a newer connection of this device has replaced it"
         case .endedByUser: "the user ended this device"
         case .applicationClosed: "the Application was deactivated or removed, or its API key was revoked"
+        case .aborted: "the library was shut down"
         case .incompatible(let reason): reason
         }
     }

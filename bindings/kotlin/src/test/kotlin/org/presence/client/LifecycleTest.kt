@@ -113,7 +113,7 @@ class LifecycleTest {
     /** Makes each call that does not wait. */
     private fun callAll(device: PresenceDevice) {
         device.networkChanged()
-        device.setStatus(PresenceStatus.ONLINE, "at my desk")
+        device.setStatus(PresenceStatus.Online, "at my desk")
         device.setVisibility(emptyList())
         device.setAppVisibility(AppVisibility.BACKGROUND)
         device.setCredential(assertion("any"))

@@ -129,7 +129,7 @@ class NotificationTest {
     }
 
     @Test
-    fun `more than a thousand unread notifications wait and none is lost`() = withTestServer { server ->
+    fun `more than a thousand unread notifications wait and none is lost`() = withTestServer("verifications-burst" to 100) { server ->
         val sent = sendFromManyApplications(server, applications = 12, each = 100)
         PresenceDevice.open(this, server.device("alice")).use { device ->
             device.connected()
