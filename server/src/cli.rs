@@ -135,7 +135,7 @@ fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), 
 async fn serve(settings: Settings) -> Result<(), CommandError> {
     logging::start(&settings).map_err(usage_error)?;
     // From here on SIGHUP does not end the process; the running server reloads at it.
-    drop(signal(SignalKind::hangup()).map_err(failure)?);
+    let hang_ups = signal(SignalKind::hangup()).map_err(failure)?;
     let announcements = Announcements::start().map_err(failure)?;
     let development = settings.dev;
     let stop_request = stop_request().map_err(failure)?;
@@ -157,7 +157,7 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
              Next: open {url}/ in a browser, {url}/docs for the API, {url}/dev for an assertion."
         ));
     }
-    server.serve(stop_request).await.map_err(failure)
+    server.serve(stop_request, hang_ups).await.map_err(failure)
 }
 
 fn log_warning(warning: &str) {

@@ -20,6 +20,7 @@ use presence_protocol::CloseCode;
 use presence_service::clock::SystemClock;
 use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -151,6 +152,7 @@ impl RunningServer {
     }
 
     /// Serves until `stop_request` resolves, then closes the sockets and completes accepted work.
+    /// At each of `hang_ups`, the certificate is loaded again.
     ///
     /// # Errors
     ///
@@ -159,11 +161,12 @@ impl RunningServer {
     pub async fn serve(
         self,
         stop_request: impl Future<Output = StopReason>,
+        hang_ups: Signal,
     ) -> Result<(), StartError> {
         let closing = self.context.service.close_database();
         let supervisor = self.supervisor.clone();
         let reload = (self.tls.clone(), self.settings.tls_reload());
-        tasks::spawn_reload(&supervisor, &self.stop, reload);
+        tasks::spawn_reload(&supervisor, &self.stop, reload, hang_ups);
         self.serve_until_stopped(stop_request).await?;
         finish(&supervisor, closing).await;
         match supervisor.failure() {

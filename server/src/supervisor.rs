@@ -69,7 +69,7 @@ impl Supervisor {
     pub(crate) fn spawn_restarted<F: Future<Output = ()> + Send + 'static>(
         &self,
         name: &'static str,
-        start: impl Fn() -> F + Send + 'static,
+        mut start: impl FnMut() -> F + Send + 'static,
     ) {
         let (answerer, stop) = (self.add(name), self.0.stop.clone());
         self.0.tasks.spawn(async move {

@@ -289,7 +289,7 @@ test("every page has a content policy, and files are cached for ever", async (t)
 });
 
 test("without development mode a name is not enough to sign in", async (t) => {
-  const server = await ScenarioServer.start(t, { dev: false });
+  const server = await ScenarioServer.start(t, { dev: false, "browserid-issuers": "idp.example.org" });
   const visitor = await BrowserUser.open(t, server);
   visitor.ignores(/40[34]/);
   const page = await visitor.tab("/sign-in");

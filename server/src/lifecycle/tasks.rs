@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presence_identity::oidc::Oidc;
 use presence_service::PresenceService;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::meter::MetricsExporter;
@@ -49,17 +49,21 @@ pub(super) fn spawn_issuer_refresh(
 }
 
 /// Starts the task that reloads the certificate at SIGHUP and, with an interval, also if its files
-/// have changed. Without TLS, there is nothing to reload.
+/// have changed. Without TLS, there is nothing to reload. `hang_ups` also has the signals that came
+/// earlier.
 pub(super) fn spawn_reload(
     supervisor: &Supervisor,
     stop: &CancellationToken,
     (tls, interval): (Option<Arc<Tls>>, Option<Duration>),
+    hang_ups: Signal,
 ) {
     let stop = stop.clone();
+    let mut first = Some(hang_ups);
     supervisor.spawn_restarted("reload", move || {
         let (tls, stop) = (tls.clone(), stop.clone());
+        let first = first.take();
         async move {
-            let requests = match signal(SignalKind::hangup()) {
+            let requests = match first.map_or_else(|| signal(SignalKind::hangup()), Ok) {
                 Ok(requests) => requests,
                 Err(error) => return tracing::error!(%error, "SIGHUP cannot be received"),
             };
