@@ -112,7 +112,7 @@ test("without permission nothing is shared", async (t) => {
   await page.goto(chat.grantUrl({ redirect: `${chat.domain.origin}/back`, state: "s" }));
   await page.getByRole("button", { name: "Do not allow" }).click();
   await page.getByRole("heading", { name: "Welcome back" }).waitFor();
-  assert.equal(new URL(page.url()).search, "?state=s");
+  assert.equal(new URL(page.url()).search, "?error=access_denied&state=s");
   await page.goto(chat.grantUrl());
   await page.getByRole("button", { name: "Allow", exact: true }).click();
   await page.getByText("Chat can now see your status.").waitFor();
