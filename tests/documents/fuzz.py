@@ -25,6 +25,14 @@ WITHOUT_RATE_LIMITS = [
     "--failed-credentials-burst=100000",
     "--failed-credentials-per-second=100000",
     "--apps-per-developer=100000",
+    "--app-notify-burst=100000",
+    "--frame-burst=100000",
+    "--grants-per-user=100000",
+    "--proofs-per-user=100000",
+    "--sessions-per-user=100000",
+    "--unproven-connections-per-address=100000",
+    "--user-changes-burst=100000",
+    "--verifications-burst=100000",
 ]
 
 

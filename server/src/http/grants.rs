@@ -32,6 +32,7 @@ declared_errors! {
         ApplicationNotActive,
         RedirectNotAllowed,
         InvalidField,
+        MissingField,
         SlowDown,
         StorageUnavailable,
     ];
