@@ -141,8 +141,10 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
     let stop_request = stop_request().map_err(failure)?;
     let tls = settings.tls().map(Tls::load).transpose().map_err(usage_error)?;
     settings.check_sign_in().map_err(usage_error)?;
-    settings.warnings().iter().for_each(|warning| log_warning(warning));
+    let warnings = settings.warnings();
     let server = RunningServer::start(settings, tls.map(Arc::new)).await.map_err(failure)?;
+    // A start that fails has one line, the reason.
+    warnings.iter().for_each(|warning| log_warning(warning));
     let url = server.public_url().as_str().trim_end_matches('/').to_owned();
     let local = server.local_url();
     let known_as = if url == local { String::new() } else { format!(", known as {url}") };
