@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use serde_json::value::RawValue;
 
+use super::replies::to_json;
 use super::{AppServiceAuth, NotifyItem, QueuedNotification};
 use crate::errno::Errno;
 use crate::error::{ApiError, RawReply};
@@ -242,7 +243,7 @@ pub fn auth(auth: &AppServiceAuth) -> String {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         receipts: bool,
     }
-    super::to_json(&AuthJson {
+    to_json(&AuthJson {
         action: "auth",
         token: auth.key.as_deref(),
         cursor: auth.cursor.as_deref(),
@@ -258,7 +259,7 @@ pub fn notify(id: u64, notifications: &[NotifyItem]) -> String {
         id: u64,
         notifications: &'a [NotifyItem],
     }
-    super::to_json(&NotifyJson { action: "notify", id, notifications })
+    to_json(&NotifyJson { action: "notify", id, notifications })
 }
 
 /// Returns the frame that reads the current presence of users.
@@ -269,7 +270,7 @@ pub fn query(id: u64, uids: &[Puid]) -> String {
         id: u64,
         uids: &'a [Puid],
     }
-    super::to_json(&QueryJson { action: "query", id, uids })
+    to_json(&QueryJson { action: "query", id, uids })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::id::NotificationId;
 
 const UID: &str = "0000000000000000000000000000000a";
 

@@ -1,0 +1,73 @@
+//! The queries of the hub, which change nothing.
+
+use std::sync::atomic::Ordering;
+
+use presence_core::UserId;
+use presence_core::roster::DeviceInfo;
+use presence_protocol::{AppId, DeviceName, Puid};
+
+use super::Hub;
+
+impl Hub {
+    /// Returns true if an Application sees a user as anything but offline.
+    pub fn is_visible(&self, app: AppId, puid: Puid) -> bool {
+        self.find_topic(app).is_some_and(|topic| topic.read(|stream| stream.is_visible(puid)))
+    }
+
+    /// Returns the grants of a user of which a settlement gets its receipt at once.
+    pub fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {
+        self.with_shard(user, |shard, _| {
+            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
+            let grants = roster.visible_grants().map(|grant| (grant.app, grant.puid));
+            self.topics.with_immediate_receipts(grants)
+        })
+    }
+
+    /// Returns true if a device of the user is connected.
+    pub fn is_connected(&self, user: UserId) -> bool {
+        self.with_shard(user, |shard, _| {
+            shard.get_mut(user).is_some_and(|roster| roster.handles().next().is_some())
+        })
+    }
+
+    /// Returns the devices of a user that are connected or in their grace time.
+    pub fn devices_of(&self, user: UserId) -> Vec<DeviceInfo> {
+        self.with_shard(user, |shard, _| {
+            shard.get_mut(user).map(|roster| roster.devices()).unwrap_or_default()
+        })
+    }
+
+    /// Returns the devices of a user that are connected or in their grace time, each with the
+    /// sessions that hold it open.
+    pub fn devices_with_sessions(&self, user: UserId) -> Vec<(DeviceName, Vec<[u8; 32]>)> {
+        self.with_shard(user, |shard, _| {
+            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
+            let devices = roster.last_handles();
+            devices.map(|(name, mailbox)| (name.clone(), mailbox.admissions().sessions)).collect()
+        })
+    }
+
+    /// Returns the digests of the sessions and proofs that hold connections of a user open.
+    pub fn sessions_of_connections(&self, user: UserId) -> Vec<[u8; 32]> {
+        self.with_shard(user, |shard, _| {
+            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
+            roster.handles().flat_map(|mailbox| mailbox.sessions()).collect()
+        })
+    }
+
+    /// Returns true if devices of an earlier run may still be reconnecting.
+    pub fn is_warming_up(&self) -> bool {
+        !self.warmed_up.load(Ordering::Acquire)
+    }
+
+    /// Returns the number of open device connections.
+    pub fn connected_devices(&self) -> usize {
+        self.devices.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of users with a device that is connected or remembered, and the number
+    /// of notifications in mailboxes.
+    pub fn users_and_mailboxes(&self) -> (usize, usize) {
+        self.shards.users_and_mailboxes()
+    }
+}
