@@ -5,8 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Folders that hold no sources of ours.
-const SKIPPED: [&str; 8] =
-    ["target", "node_modules", ".git", ".build", "vectors", "screenshots", "results", "generated"];
+const SKIPPED: [&str; 9] = [
+    "target",
+    "node_modules",
+    ".git",
+    ".build",
+    "vectors",
+    "screenshots",
+    "results",
+    "generated",
+    "Generated",
+];
 /// Extensions of files whose comments are read.
 const EXTENSIONS: [&str; 9] = ["rs", "kt", "kts", "swift", "js", "mjs", "css", "py", "sh"];
 
