@@ -6,6 +6,7 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
 
 /**
@@ -39,7 +40,7 @@ public class PresenceAppService internal constructor(
      * to one of them.
      */
     public val events: Flow<AppServiceEvent> =
-        PulledFlow({ nullIfClosed { channel.nextEvent() } }) {
+        PulledFlow({ nullIfClosed { channel.nextEvent() } }, ::awaitEnd) {
             ifOpen { channel.confirmEvent(it.number) }
             it.event
         }
@@ -108,6 +109,10 @@ public class PresenceAppService internal constructor(
     override fun close() {
         watcher.cancel()
         watcher.invokeOnCompletion { channel.close() }
+    }
+
+    private suspend fun awaitEnd() {
+        mutableState.first { it is ConnectionState.Ended }
     }
 
     private suspend fun watchState() {

@@ -15,6 +15,7 @@ import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
 import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.emptyFlow
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
 
 /**
@@ -56,11 +57,6 @@ public class PresenceDevice internal constructor(
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val mutableState = MutableStateFlow(channel.state())
-    private val requests: Flow<CredentialReason> =
-        PulledFlow({ nullIfClosed { channel.nextCredentialRequest() } }) {
-            ifOpen { channel.confirmCredentialRequest(it.number) }
-            it.reason
-        }
 
     /** The connection state. */
     public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
@@ -72,7 +68,7 @@ public class PresenceDevice internal constructor(
      * otherwise it is delivered again after a restart of the app.
      */
     public val notifications: Flow<LiveNotification> =
-        PulledFlow({ nullIfClosed { channel.nextNotification() } }) {
+        PulledFlow({ nullIfClosed { channel.nextNotification() } }, ::awaitEnd) {
             ifOpen { channel.confirmNotification(it.number) }
             it.notification
         }
@@ -82,7 +78,7 @@ public class PresenceDevice internal constructor(
      * [CredentialProvider]. Only the newest request waits for a collector.
      */
     public val credentialRequests: Flow<CredentialReason> =
-        if (provider == null) requests else emptyFlow()
+        if (provider == null) pulledRequests(::awaitEnd) else emptyFlow()
 
     private val watcher = scope.launch(Dispatchers.Default) { watchState() }
 
@@ -177,6 +173,16 @@ public class PresenceDevice internal constructor(
         watcher.invokeOnCompletion { channel.close() }
     }
 
+    private suspend fun awaitEnd() {
+        mutableState.first { it is ConnectionState.Ended }
+    }
+
+    private fun pulledRequests(awaitEnd: suspend () -> Unit): Flow<CredentialReason> =
+        PulledFlow({ nullIfClosed { channel.nextCredentialRequest() } }, awaitEnd) {
+            ifOpen { channel.confirmCredentialRequest(it.number) }
+            it.reason
+        }
+
     private suspend fun watchState() = coroutineScope {
         val providing = provider?.let { launch { provideCredentials(it) } }
         while (true) mutableState.value = channel.nextState(mutableState.value) ?: break
@@ -189,7 +195,7 @@ public class PresenceDevice internal constructor(
      */
     private suspend fun provideCredentials(
         provider: CredentialProvider,
-    ) = requests.collectLatest { reason ->
+    ) = pulledRequests { }.collectLatest { reason ->
         var wait = MIN_BACKOFF
         while (true) {
             try {

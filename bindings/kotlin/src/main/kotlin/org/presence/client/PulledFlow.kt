@@ -19,11 +19,13 @@ import kotlinx.coroutines.sync.withLock
  * Several collectors share the items: each item goes to one of them.
  *
  * @param next waits for the next item, and returns null after the last one
+ * @param awaitEnd waits for what must have happened before this flow completes
  * @param confirm confirms an item, and returns what is emitted
  */
 @OptIn(ExperimentalForInheritanceCoroutinesApi::class)
 internal class PulledFlow<Numbered : Any, Item : Any>(
     private val next: suspend () -> Numbered?,
+    private val awaitEnd: suspend () -> Unit = {},
     private val confirm: (Numbered) -> Item,
 ) : Flow<Item> {
     private val pullLock = Mutex()
@@ -31,7 +33,7 @@ internal class PulledFlow<Numbered : Any, Item : Any>(
     override suspend fun collect(collector: FlowCollector<Item>) {
         while (true) {
             currentCoroutineContext().ensureActive()
-            val item = pullLock.withLock { pull() } ?: return
+            val item = pullLock.withLock { pull() } ?: return awaitEnd()
             collector.emit(item)
         }
     }

@@ -34,6 +34,17 @@ class PulledFlowTest {
     }
 
     @Test
+    fun `the flow completes after the state of its channel has ended`() = runBlocking<Unit> {
+        val ended = CompletableDeferred<Unit>()
+        val flow = PulledFlow<Int, Int>({ null }, ended::await) { it }
+        val collecting = async { flow.toList() }
+        repeat(10) { yield() }
+        assertEquals(false, collecting.isCompleted)
+        ended.complete(Unit)
+        assertEquals(emptyList(), collecting.await())
+    }
+
+    @Test
     fun `a waiting collector lets other coroutines run`() = runBlocking<Unit> {
         // All coroutines share one thread, which a collector that does not suspend would block.
         val source = Source(last = 1, available = CompletableDeferred())
