@@ -22,5 +22,5 @@ pub use self::application::{
     NewApplication,
 };
 pub use self::presence_api::PresenceApi;
-pub use self::session::{CreatedSession, Scope, Session};
+pub use self::session::{CreatedSession, OpenSession, Scope, Session};
 pub use self::user::{Account, CreatedGrant, Device, Grant, PendingNotification, UserApi};

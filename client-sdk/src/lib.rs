@@ -21,7 +21,7 @@ mod fault_tests;
 pub use api::{
     Account, ActivationResult, ApiKeyInfo, AppServiceApi, Application, ApplicationChange,
     ApplicationState, CreatedApiKey, CreatedGrant, CreatedSession, Device, Grant, NewApplication,
-    PendingNotification, PresenceApi, PresencePage, Scope, Session, UserApi,
+    OpenSession, PendingNotification, PresenceApi, PresencePage, Scope, Session, UserApi,
 };
 pub use app_service::{
     AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, PresenceChange,

@@ -82,3 +82,33 @@ impl From<presence_client::Session> for SessionInfo {
         }
     }
 }
+
+/// A session in the list of a user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct OpenSession {
+    /// The id, by which `UserApi.end_session` ends the session. It is not the token.
+    pub id: String,
+    /// The scope.
+    pub scope: SessionScope,
+    /// The time of the sign-in: milliseconds since 1970 UTC.
+    pub created_at_ms: i64,
+    /// The time when it ends: milliseconds since 1970 UTC.
+    pub expires_at_ms: i64,
+    /// Is true if it is the session of the call.
+    pub current: bool,
+    /// The names of the devices that it has let in, and that are connected or in their grace time.
+    pub devices: Vec<String>,
+}
+
+impl From<presence_client::OpenSession> for OpenSession {
+    fn from(session: presence_client::OpenSession) -> Self {
+        Self {
+            id: session.id,
+            scope: session.scope.into(),
+            created_at_ms: signed_millis(session.created_at),
+            expires_at_ms: signed_millis(session.expires_at),
+            current: session.current,
+            devices: session.devices.iter().map(ToString::to_string).collect(),
+        }
+    }
+}

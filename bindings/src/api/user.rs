@@ -1,10 +1,10 @@
-//! The calls of a user with a session: grants, devices and the account.
+//! The calls of a user with a session: sessions, grants, devices and the account.
 
 use std::sync::Arc;
 
 use super::account::{AccountInfo, CreatedGrant, DeviceInfo, GrantInfo};
 use super::application::application_id;
-use super::session::SessionInfo;
+use super::session::{OpenSession, SessionInfo};
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::object_count::CountedObject;
@@ -50,6 +50,48 @@ impl UserApi {
     #[uniffi::method(default(cancel = None))]
     pub async fn sign_out(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
         runtime::wait(cancel, self.api.sign_out()).await
+    }
+
+    /// Returns all sessions of the user, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The errors of every call: see `UserApi`.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn sessions(
+        &self,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Vec<OpenSession>, PresenceError> {
+        let sessions = runtime::wait(cancel, self.api.sessions()).await?;
+        Ok(sessions.into_iter().map(Into::into).collect())
+    }
+
+    /// Ends another session of the user, by the id in the list, and closes the connections that
+    /// were opened with it. `sign_out` ends the own one.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` with `NotFound` (47) if the user has no other session with this id.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn end_session(
+        &self,
+        id: String,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<(), PresenceError> {
+        runtime::wait(cancel, self.api.end_session(&id)).await
+    }
+
+    /// Ends all other sessions of the user, and closes the connections that were opened with them.
+    ///
+    /// # Errors
+    ///
+    /// The errors of every call: see `UserApi`.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn end_other_sessions(
+        &self,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<(), PresenceError> {
+        runtime::wait(cancel, self.api.end_other_sessions()).await
     }
 
     /// Grants an Application permission to see the user. A second call returns the same `uid`.

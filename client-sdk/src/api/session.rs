@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use presence_protocol::UnixMillis;
+use presence_protocol::{DeviceName, UnixMillis};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::entries::entries;
 use super::secret::secret;
 
 /// The rights of a session.
@@ -66,4 +67,23 @@ impl fmt::Debug for Session {
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
+}
+
+/// A session in the list of a user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct OpenSession {
+    /// The id, by which the session can be ended. It is not the token.
+    pub id: String,
+    /// The rights of the session.
+    pub scope: Scope,
+    /// The time of the sign-in.
+    pub created_at: UnixMillis,
+    /// The end of the session.
+    pub expires_at: UnixMillis,
+    /// Set if it is the session of the call.
+    pub current: bool,
+    /// The devices that it has let in, and that are connected or in their grace time.
+    #[serde(deserialize_with = "entries")]
+    pub devices: Vec<DeviceName>,
 }

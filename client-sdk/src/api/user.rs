@@ -1,4 +1,4 @@
-//! The calls of a user with a session: grants, devices and the account.
+//! The calls of a user with a session: sessions, grants, devices and the account.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::application::{Application, ApplicationState};
 use super::call::{EmptyReply, RestCall};
 use super::entries::entries;
 use super::http_client::HttpClient;
-use super::session::Session;
+use super::session::{OpenSession, Session};
 use crate::error::Error;
 
 /// The calls of a user, made with the token of a session. Clones share the token.
@@ -180,6 +180,39 @@ impl UserApi {
     /// The errors of every call: see [`UserApi`].
     pub async fn sign_out(&self) -> Result<(), Error> {
         self.call_for_empty_reply(RestCall::delete("/session")).await
+    }
+
+    /// Returns all sessions of the user, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The errors of every call: see [`UserApi`].
+    pub async fn sessions(&self) -> Result<Vec<OpenSession>, Error> {
+        #[derive(Deserialize)]
+        struct SessionList {
+            #[serde(deserialize_with = "entries")]
+            sessions: Vec<OpenSession>,
+        }
+        Ok(self.call::<SessionList>(RestCall::get("/sessions")).await?.sessions)
+    }
+
+    /// Ends another session of the user, by the id in the list, and closes the sockets that were
+    /// opened with it. [`UserApi::sign_out`] ends the own one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `not_found` (47) if the user has no other session with this id.
+    pub async fn end_session(&self, id: &str) -> Result<(), Error> {
+        self.call_for_empty_reply(RestCall::delete("/sessions/{id}").path_param(id)).await
+    }
+
+    /// Ends all other sessions of the user, and closes the sockets that were opened with them.
+    ///
+    /// # Errors
+    ///
+    /// The errors of every call: see [`UserApi`].
+    pub async fn end_other_sessions(&self) -> Result<(), Error> {
+        self.call_for_empty_reply(RestCall::delete("/sessions")).await
     }
 
     /// Allows an Application to see the user's presence. A repeated call returns the same `uid`;

@@ -29,6 +29,49 @@ async fn a_user_signs_in_sees_the_session_and_signs_out() {
 }
 
 #[tokio::test]
+async fn a_user_lists_the_sessions_and_ends_others() {
+    let server = Server::start_default().await;
+    let api = api_of(&server);
+    let (alice, bob) =
+        (sign_in(&api, "alice", Scope::Account).await, sign_in(&api, "bob", Scope::Account).await);
+    let assertion = api.dev_assertion("alice@dev.localhost").await.unwrap();
+    let phone = api.sign_in(assertion, Scope::Device).await.unwrap();
+    let mut socket = Socket::device(&server).await;
+    let token = secrecy::ExposeSecret::expose_secret(&phone.token).to_owned();
+    socket.send(json!({"token": token, "device": "phone", "status": "online"})).await;
+    socket.expect_ok().await;
+    let sessions = alice.sessions().await.unwrap();
+    let seen: Vec<_> = sessions.iter().map(|one| (one.scope, one.current)).collect();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.contains(&(Scope::Account, true)) && seen.contains(&(Scope::Device, false)));
+    let other = sessions.iter().find(|one| !one.current).unwrap();
+    assert_eq!(other.devices, ["phone".parse().unwrap()]);
+    assert_eq!(other.expires_at, phone.expires_at);
+    assert!(other.created_at < other.expires_at && !token.contains(&other.id));
+
+    let own = sessions.iter().find(|one| one.current).unwrap();
+    for (user, id) in [(&alice, own.id.as_str()), (&alice, "../x"), (&bob, other.id.as_str())] {
+        let refused = user.end_session(id).await.unwrap_err();
+        assert_eq!(refused.errno(), Some(Errno::NotFound), "{id}");
+    }
+    alice.end_session(&other.id).await.unwrap();
+    socket.expect_close(CloseCode::NotAuthorised).await;
+    let ended = api.user(phone.token).session().await.unwrap_err();
+    assert_eq!(ended.errno(), Some(Errno::SessionExpired));
+
+    let (second, third) =
+        (sign_in(&api, "alice", Scope::Account).await, sign_in(&api, "alice", Scope::Device).await);
+    let refused = third.sessions().await.unwrap_err();
+    assert_eq!(refused.errno(), Some(Errno::Forbidden));
+    alice.end_other_sessions().await.unwrap();
+    for ended in [second, third] {
+        assert_eq!(ended.session().await.unwrap_err().errno(), Some(Errno::SessionExpired));
+    }
+    assert_eq!(alice.sessions().await.unwrap().len(), 1);
+    assert!(bob.session().await.is_ok());
+}
+
+#[tokio::test]
 async fn an_invalid_assertion_is_refused() {
     let server = Server::start_default().await;
     let api = api_of(&server);

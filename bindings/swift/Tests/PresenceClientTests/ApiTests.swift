@@ -35,6 +35,25 @@ extension AllTests.ApiTests {
         #expect(await error { _ = try await alice.session() }?.errno == .sessionExpired)
     }
 
+    @Test("lists the sessions of a user, and ends others")
+    func sessions() async throws {
+        let server = try await TestServer.start()
+        let api = try PresenceApi(server: server.url)
+        func signIn() async throws -> UserApi {
+            let assertion = try await api.devAssertion(email: "alice@dev.localhost")
+            return api.user(token: try await api.signIn(assertion: assertion, scope: .account).token)
+        }
+        let (alice, second, third) = (try await signIn(), try await signIn(), try await signIn())
+        let sessions = try await second.sessions()
+        #expect(sessions.count == 3)
+        let own = try #require(sessions.first(where: \.current))
+        try await alice.endSession(id: own.id)
+        #expect(await error { _ = try await second.session() }?.errno == .sessionExpired)
+        try await alice.endOtherSessions()
+        #expect(await error { _ = try await third.session() }?.errno == .sessionExpired)
+        #expect(try await alice.sessions().map(\.current) == [true])
+    }
+
     @Test("returns the users of a back end, and sends its notifications")
     func appService() async throws {
         let server = try await TestServer.start()

@@ -49,6 +49,20 @@ class ApiTest {
     }
 
     @Test
+    fun `a user lists the sessions, and ends others`() = withTestServer { server ->
+        val api = PresenceApi(server.url)
+        suspend fun signIn() = api.user(api.signIn(api.devAssertion("alice@dev.localhost"), SessionScope.ACCOUNT).token)
+        val (user, second, third) = listOf(signIn(), signIn(), signIn())
+        val sessions = second.sessions()
+        assertEquals(3, sessions.size)
+        user.endSession(sessions.single { it.current }.id)
+        assertEquals(PresenceErrno.SESSION_EXPIRED, assertFailsWith<PresenceException.Refused> { second.session() }.errno)
+        user.endOtherSessions()
+        assertEquals(PresenceErrno.SESSION_EXPIRED, assertFailsWith<PresenceException.Refused> { third.session() }.errno)
+        assertEquals(listOf(SessionScope.ACCOUNT to true), user.sessions().map { it.scope to it.current })
+    }
+
+    @Test
     fun `a back end queries and notifies without a channel`() = withTestServer { server ->
         val app = server.application()
         val alice = server.grant("alice", app)
