@@ -135,6 +135,11 @@ impl Socket {
         self.send_message(Message::Binary(Bytes::copy_from_slice(bytes))).await;
     }
 
+    /// Sends a ping.
+    pub async fn send_ping(&mut self) {
+        self.send_message(Message::Ping(Bytes::new())).await;
+    }
+
     /// Queues all frames, and then flushes them together.
     pub async fn send_all(&mut self, frames: impl IntoIterator<Item = Value>) {
         for frame in frames {

@@ -128,6 +128,16 @@ impl ProtocolState for AppServiceProtocol {
         }
     }
 
+    fn handle_control_frame(&mut self) {
+        let is_within_rate = match &self.phase {
+            AppServicePhase::Authenticated(app) => app.check_free_frame(&self.channel).is_ok(),
+            AppServicePhase::Unauthenticated(_) | AppServicePhase::Authenticating(_) => false,
+        };
+        if !is_within_rate {
+            self.replies.record_violation(self.channel.service.steady());
+        }
+    }
+
     fn handle_wake(&mut self) {
         if let AppServicePhase::Authenticated(app) = &mut self.phase {
             app.handle_wake();

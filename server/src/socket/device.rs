@@ -90,7 +90,7 @@ impl DeviceProtocol {
         let now = self.channel.service.steady();
         if let DevicePhase::Authenticated(device) = &self.phase {
             if error.errno != Errno::SlowDown
-                && let Err(slow_down) = device.check_wrong_frame(&self.channel)
+                && let Err(slow_down) = device.check_free_frame(&self.channel)
             {
                 error = slow_down;
             }
@@ -140,6 +140,16 @@ impl ProtocolState for DeviceProtocol {
         };
         if let Err(error) = result {
             self.refuse(error);
+        }
+    }
+
+    fn handle_control_frame(&mut self) {
+        let is_within_rate = match &self.phase {
+            DevicePhase::Authenticated(device) => device.check_free_frame(&self.channel).is_ok(),
+            DevicePhase::Unauthenticated(_) | DevicePhase::Authenticating(_) => false,
+        };
+        if !is_within_rate {
+            self.replies.record_violation(self.channel.service.steady());
         }
     }
 

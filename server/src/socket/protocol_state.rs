@@ -20,6 +20,10 @@ pub(crate) trait ProtocolState: Send {
     /// Handles a text frame. Called only if [`Self::can_handle_frame`] returns true.
     fn handle_frame(&mut self, text: &str);
 
+    /// Handles a ping or pong of the peer, which has no reply of the protocol but costs a frame.
+    /// Called only if [`Self::can_handle_frame`] returns true.
+    fn handle_control_frame(&mut self);
+
     /// Handles a wake-up of the socket: there may be news to send.
     fn handle_wake(&mut self);
 

@@ -248,6 +248,9 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
                 meter.record_frame(|| self.protocol.handle_frame(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
+            Message::Ping(_) | Message::Pong(_) if self.closing.is_none() => {
+                self.protocol.handle_control_frame();
+            }
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
         None

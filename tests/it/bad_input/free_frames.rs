@@ -1,4 +1,5 @@
-//! Frames that no other rate limits: wrong ones, acknowledgements, queries and repeated `auth`.
+//! Frames that no other rate limits: wrong ones, pings, acknowledgements, queries and repeated
+//! `auth`.
 
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,36 @@ async fn wrong_frames_before_the_authentication_close_the_socket() {
         }
         stranger.expect_close(CloseCode::TooSlowOrTooFast).await;
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_closes_the_socket() {
+    let server = Server::start(few_frames()).await;
+    let (application, _, _) = server.application_with("alice").await;
+    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let service = Socket::app(&server, &application, SocketRequest::app(&application)).await;
+    let stranger = Socket::open(&server, SocketRequest::device()).await;
+    for mut socket in [phone, service, stranger] {
+        for _ in 0..40 {
+            socket.send_ping().await;
+        }
+        socket.expect_close(CloseCode::TooSlowOrTooFast).await;
+    }
+}
+
+#[tokio::test]
+async fn the_pings_of_a_usual_client_never_close_its_socket() {
+    let server = Server::start_default().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let mut service = Socket::app(&server, &application, SocketRequest::app(&application)).await;
+    // As many as a client sends that pings each second, while the budget is not even refilled.
+    for _ in 0..100 {
+        phone.send_ping().await;
+        service.send_ping().await;
+    }
+    phone.expect_no_frame().await;
+    service.frames_until_now().await;
 }
 
 /// The number of frames of which some are beyond the burst.

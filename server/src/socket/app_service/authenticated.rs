@@ -150,6 +150,15 @@ impl AppServiceAuthenticated {
         self.work.push_back(Box::pin(work));
     }
 
+    /// Counts a frame that no other rate limits.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`.
+    pub(super) fn check_free_frame(&self, channel: &AppServiceChannel) -> Result<(), ApiError> {
+        channel.service.app_services().check_frame(self.service.app)
+    }
+
     /// Replies with an error, after the replies to earlier frames. Wrong frames have a rate.
     pub(super) fn refuse(
         &mut self,
@@ -157,8 +166,7 @@ impl AppServiceAuthenticated {
         error: ApiError,
         channel: &AppServiceChannel,
     ) {
-        let within_rate = channel.service.app_services().check_frame(self.service.app);
-        let error = within_rate.err().unwrap_or(error);
+        let error = self.check_free_frame(channel).err().unwrap_or(error);
         self.work.push_back(Box::pin(ready(AppServiceWorkResult::Refused(id, error))));
     }
 

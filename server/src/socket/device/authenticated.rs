@@ -81,12 +81,12 @@ impl DeviceAuthenticated {
         Ok(())
     }
 
-    /// Counts a frame that is refused for another reason than its rate.
+    /// Counts a frame that no other rate limits: a ping, or one that is refused for another reason.
     ///
     /// # Errors
     ///
     /// `slow_down`.
-    pub(super) fn check_wrong_frame(&self, channel: &DeviceChannel) -> Result<(), ApiError> {
+    pub(super) fn check_free_frame(&self, channel: &DeviceChannel) -> Result<(), ApiError> {
         channel.service.devices().check_frame(self.connection.user())
     }
 

@@ -43,6 +43,7 @@ struct Script {
     outgoing: VecDeque<Outgoing>,
     authentication: Authentication,
     is_busy: bool,
+    control_frames: usize,
     flushes: usize,
     cancellations: usize,
     ended_clean: Option<bool>,
@@ -64,6 +65,10 @@ impl ProtocolState for ScriptedProtocol {
     fn handle_frame(&mut self, text: &str) {
         let reply = Outgoing::Text(format!("reply: {text}").into());
         self.script().outgoing.push_back(reply);
+    }
+
+    fn handle_control_frame(&mut self) {
+        self.script().control_frames += 1;
     }
 
     fn handle_wake(&mut self) {}
@@ -131,6 +136,7 @@ impl Fixture {
             outgoing: VecDeque::new(),
             authentication: Authentication::Complete(None),
             is_busy: false,
+            control_frames: 0,
             flushes: 0,
             cancellations: 0,
             ended_clean: None,
@@ -233,6 +239,16 @@ async fn an_authenticated_peer_has_no_deadline() {
         assert_eq!(fixture.poll(), Poll::Pending);
     }
     assert_eq!(fixture.received(), None);
+}
+
+#[tokio::test]
+async fn each_ping_and_pong_of_the_peer_is_counted_by_the_protocol() {
+    let mut fixture = Fixture::new().await;
+    for message in [Message::Ping(Bytes::new()), Message::Pong(Bytes::new()), Message::text("a")] {
+        fixture.send(message);
+    }
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.script().control_frames, 2);
 }
 
 #[tokio::test]
