@@ -6,6 +6,7 @@ mod examples;
 mod extra_operations;
 mod nullable;
 mod parameters;
+mod patterns;
 mod references;
 mod responses;
 mod security;
@@ -39,6 +40,7 @@ pub fn document() -> String {
     }
     examples::add(&mut document);
     nullable::mark(&mut document);
+    patterns::fill(&mut document);
     references::simplify(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
