@@ -5,11 +5,11 @@
 import { showTimes } from "./page.js";
 
 /** Fetches a page, and parses it. */
-async function fetchPage(url, options) {
-  const headers = { accept: "text/html" };
-  const response = await fetch(url, { headers, ...options });
+async function fetchPage(url, { headers, ...options }) {
+  const response = await fetch(url, { headers: { accept: "text/html", ...headers }, cache: "no-store", ...options });
+  if (response.status === 304) return { isCurrent: true };
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  return { ok: response.ok, url: response.url, page };
+  return { ok: response.ok, url: response.url, version: response.headers.get("etag"), page };
 }
 
 /** Shows a notice. */
@@ -51,8 +51,7 @@ function replaceParts(page, since) {
     const fresh = page.getElementById(part.id);
     if (fresh) replacePart(part, fresh);
   }
-  refreshedAt = since;
-  showFreshness();
+  noteFresh(since);
   showTimes();
   document.dispatchEvent(new Event("refreshed"));
 }
@@ -61,13 +60,23 @@ function replaceParts(page, since) {
 const INTERVAL = 500;
 const OLD_AFTER = 1_000;
 let refreshedAt = Date.now();
+/** The version of the parts that are shown. The server sends them only if there is a newer one. */
+let version;
+/** Set once the browser is signed out: there is nothing to refresh any more. */
+let isSignedOut = false;
+
+function noteFresh(since) {
+  refreshedAt = since;
+  showFreshness();
+}
 
 /** Says from when the parts are if they could not be refreshed. */
 function showFreshness() {
   const line = document.querySelector("#freshness");
   if (!line) return;
-  line.hidden = Date.now() - refreshedAt < OLD_AFTER;
-  if (!line.hidden) line.textContent = `The lists on this page are from ${new Date(refreshedAt).toLocaleTimeString()}. We are trying to refresh them.`;
+  line.hidden = !isSignedOut && Date.now() - refreshedAt < OLD_AFTER;
+  if (isSignedOut) line.textContent = "You are signed out, so the lists on this page are no longer refreshed. Reload the page to sign in.";
+  else if (!line.hidden) line.textContent = `The lists on this page are from ${new Date(refreshedAt).toLocaleTimeString()}. We are trying to refresh them.`;
 }
 
 let running;
@@ -81,7 +90,7 @@ export function refresh() {
   running ??= (async () => {
     while (isStale) {
       isStale = false;
-      if (sending === 0) await load();
+      if (sending === 0 && !isSignedOut) await load();
     }
     running = undefined;
   })();
@@ -93,7 +102,7 @@ export function keepFresh() {
   setInterval(() => {
     if (document.hidden) return;
     showFreshness();
-    if (!running) refresh();
+    if (!running && !isSignedOut) refresh();
   }, INTERVAL);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
@@ -105,8 +114,17 @@ export function keepFresh() {
 async function load() {
   const since = Date.now();
   try {
-    const { ok, url, page } = await fetchPage(location.pathname, { signal: AbortSignal.timeout(10_000) });
-    if (ok && sending === 0 && new URL(url).pathname === location.pathname) replaceParts(page, since);
+    const headers = version ? { "if-none-match": version } : {};
+    const fetched = await fetchPage(location.pathname, { headers, signal: AbortSignal.timeout(10_000) });
+    if (fetched.isCurrent) noteFresh(since);
+    if (!fetched.ok || sending > 0 || new URL(fetched.url).pathname !== location.pathname) return;
+    if (fetched.page.querySelector("[data-live]")) {
+      replaceParts(fetched.page, since);
+      version = fetched.version;
+    } else {
+      isSignedOut = true;
+      showFreshness();
+    }
   } catch {
     // The next refresh will succeed. Until then the page says how old its parts are.
   }

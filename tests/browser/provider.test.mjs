@@ -40,3 +40,23 @@ test("a sign-in that was not started here ends on an error page of this server",
   await page.getByRole("heading", { name: "This sign-in has expired" }).waitFor();
   await checkPage(page, "sign-in-failed");
 });
+
+test("a provider cannot sign in users of a domain that another verifier speaks for", async (t) => {
+  const provider = new OAuth2Server();
+  await provider.issuer.keys.generate("RS256", { kid: "first" });
+  await provider.start(0, "localhost");
+  t.after(() => provider.stop());
+  // The issuer of development mode speaks for dev.localhost.
+  const claims = { email: "alice@dev.localhost", email_verified: true };
+  provider.service.on(Events.BeforeTokenSigning, ({ payload }) => Object.assign(payload, claims));
+  const issuer = { name: "mock", title: "Mock", issuer: provider.issuer.url, client_ids: ["presence"], email_domains: ["mail.example"] };
+  const server = await ScenarioServer.start(t, { "oidc-issuers": JSON.stringify([issuer]) });
+  const mallory = await BrowserUser.open(t, server, { origins: [new URL(provider.issuer.url).origin] });
+  mallory.ignores(/40[0-9]/);
+  const page = await mallory.tab("/sign-in");
+  await page.getByRole("link", { name: "Sign in with Mock" }).click();
+  await page.waitForURL("**/sign-in/oidc/mock/callback**");
+  await page.getByRole("heading", { name: "You could not be signed in" }).waitFor();
+  await page.goto("/sidebar");
+  await page.getByRole("main").getByRole("link", { name: "Sign in" }).waitFor();
+});

@@ -241,12 +241,19 @@ export class Application {
 class Device {
   #received = [];
   #waiting = [];
+  #socket;
 
   constructor(socket) {
+    this.#socket = socket;
     socket.on("message", (data) => {
       this.#received.push(JSON.parse(data));
       for (const check of [...this.#waiting]) check();
     });
+  }
+
+  /** Closes the socket in good order, so that the device is offline at once. */
+  close() {
+    this.#socket.close();
   }
 
   /** Waits for a frame that matches, also among those received before. */
@@ -269,12 +276,19 @@ class Device {
 class Stream {
   #received = [];
   #waiting = [];
+  #socket;
 
   constructor(socket) {
+    this.#socket = socket;
     socket.on("message", (data) => {
       this.#received.push(...(JSON.parse(data).presence ?? []));
       for (const check of [...this.#waiting]) check();
     });
+  }
+
+  /** Closes the socket. */
+  close() {
+    this.#socket.close();
   }
 
   /** Returns the updates that no test has waited for yet. */

@@ -62,7 +62,7 @@ test("a user gives permission, sets a status, gets a notification, pauses and re
   assert.deepEqual(await open.evaluate(({ href, target, rel, referrerPolicy, textContent }) => ({ href, target, rel, referrerPolicy, textContent })), {
     href: "https://chat.example/lunch?x=1", target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer", textContent: "Open chat.example",
   });
-  await page.locator("#apps time").first().waitFor();
+  await app(page, "Chat").getByText("last checked now").waitFor();
   await checkPage(page, "sidebar");
 
   // It was acknowledged after it was shown: none waits for another device, and a reload shows it

@@ -52,8 +52,8 @@ pub struct ExpiringMap<K, O, V> {
     entries: HashMap<K, ExpiringEntry<O, V>>,
     /// All entries, the first to expire first.
     by_end: BTreeSet<(Steady, K)>,
-    /// The ends of each owner's entries.
-    owners: HashMap<O, Vec<Steady>>,
+    /// The entries of each owner.
+    owners: HashMap<O, Vec<(Steady, K)>>,
 }
 
 #[derive(Debug)]
@@ -76,6 +76,15 @@ impl<K: Clone + Ord + Hash, O: Clone + Eq + Hash, V> ExpiringMap<K, O, V> {
         self.entries.get(key).map(|entry| &entry.value)
     }
 
+    /// Calls `update` for each entry of an owner, with its key, its value and its end.
+    pub fn update_each_of(&mut self, owner: &O, mut update: impl FnMut(&K, &mut V, UnixMillis)) {
+        for (_, key) in self.owners.get(owner).into_iter().flatten() {
+            if let Some(entry) = self.entries.get_mut(key) {
+                update(key, &mut entry.value, entry.ends_at);
+            }
+        }
+    }
+
     /// Adds a value that is kept until `ends_at`. A key that the map has keeps its value.
     ///
     /// # Errors
@@ -95,7 +104,7 @@ impl<K: Clone + Ord + Hash, O: Clone + Eq + Hash, V> ExpiringMap<K, O, V> {
         self.check_room(&owner, moment)?;
         let ends_at_steady = moment.steady + (ends_at - moment.now);
         self.by_end.insert((ends_at_steady, key.clone()));
-        self.owners.entry(owner.clone()).or_default().push(ends_at_steady);
+        self.owners.entry(owner.clone()).or_default().push((ends_at_steady, key.clone()));
         self.entries.insert(key, ExpiringEntry { owner, value, ends_at, ends_at_steady });
         Ok(())
     }
@@ -104,7 +113,7 @@ impl<K: Clone + Ord + Hash, O: Clone + Eq + Hash, V> ExpiringMap<K, O, V> {
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let entry = self.entries.remove(key)?;
         self.by_end.remove(&(entry.ends_at_steady, key.clone()));
-        self.release_quota(&entry.owner, entry.ends_at_steady);
+        self.release_quota(&entry.owner, key);
         Some(entry.value)
     }
 
@@ -113,9 +122,9 @@ impl<K: Clone + Ord + Hash, O: Clone + Eq + Hash, V> ExpiringMap<K, O, V> {
         while let Some((end, _)) = self.by_end.first()
             && *end <= moment.steady
         {
-            let Some((end, key)) = self.by_end.pop_first() else { return };
+            let Some((_, key)) = self.by_end.pop_first() else { return };
             let Some(entry) = self.entries.remove(&key) else { continue };
-            self.release_quota(&entry.owner, end);
+            self.release_quota(&entry.owner, &key);
             if entry.ends_at > moment.now {
                 self.keep_longer(key, entry, moment);
             }
@@ -136,15 +145,15 @@ impl<K: Clone + Ord + Hash, O: Clone + Eq + Hash, V> ExpiringMap<K, O, V> {
     fn keep_longer(&mut self, key: K, entry: ExpiringEntry<O, V>, moment: Moment) {
         let ends_at_steady = moment.steady + (entry.ends_at - moment.now);
         self.by_end.insert((ends_at_steady, key.clone()));
-        self.owners.entry(entry.owner.clone()).or_default().push(ends_at_steady);
+        self.owners.entry(entry.owner.clone()).or_default().push((ends_at_steady, key.clone()));
         self.entries.insert(key, ExpiringEntry { ends_at_steady, ..entry });
     }
 
     fn check_room(&self, owner: &O, moment: Moment) -> Result<(), MapFull> {
         let is_owner_full =
-            |ends: &&Vec<Steady>| ends.len() >= self.limits.for_each_owner && !ends.is_empty();
+            |own: &&Vec<(Steady, K)>| own.len() >= self.limits.for_each_owner && !own.is_empty();
         let end_of_owner = self.owners.get(owner).filter(is_owner_full);
-        let end_of_owner = end_of_owner.and_then(|ends| ends.iter().min().copied());
+        let end_of_owner = end_of_owner.and_then(|own| own.iter().map(|(end, _)| *end).min());
         let is_full = self.entries.len() >= self.limits.total;
         let end_of_all = self.by_end.first().filter(|_| is_full).map(|(end, _)| *end);
         match end_of_owner.max(end_of_all) {
@@ -153,12 +162,12 @@ impl<K: Clone + Ord + Hash, O: Clone + Eq + Hash, V> ExpiringMap<K, O, V> {
         }
     }
 
-    fn release_quota(&mut self, owner: &O, end: Steady) {
-        let Some(ends) = self.owners.get_mut(owner) else { return };
-        if let Some(at) = ends.iter().position(|known| *known == end) {
-            ends.swap_remove(at);
+    fn release_quota(&mut self, owner: &O, key: &K) {
+        let Some(own) = self.owners.get_mut(owner) else { return };
+        if let Some(at) = own.iter().position(|(_, known)| known == key) {
+            own.swap_remove(at);
         }
-        if ends.is_empty() {
+        if own.is_empty() {
             self.owners.remove(owner);
         }
     }
@@ -206,6 +215,19 @@ mod tests {
         }
         assert!((1..=3).all(|key| map.get(&key).is_some()));
         assert!(map.insert(1, ('a', ()), end(1_000), at(0)).is_ok(), "a known key needs no room");
+    }
+
+    #[test]
+    fn all_entries_of_one_owner_can_be_changed() {
+        let mut map = ExpiringMap::new(MapLimits { total: 9, for_each_owner: 9 });
+        for (key, owner) in [(1, 'a'), (2, 'b'), (3, 'a')] {
+            assert!(map.insert(key, (owner, 0), end(500), at(0)).is_ok());
+        }
+        map.update_each_of(&'a', |key, value, ends_at| {
+            assert_eq!(ends_at, end(500));
+            *value = *key;
+        });
+        assert_eq!([1, 2, 3].map(|key| map.get(&key).copied()), [Some(1), Some(0), Some(3)]);
     }
 
     #[test]

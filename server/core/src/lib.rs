@@ -3,13 +3,14 @@
 //!
 //! The modules in reading order: time ([`clock`]), the domain types ([`model`]), the view that an
 //! Application has of a user ([`view`]), names that look alike ([`lookalike`]), the devices of one
-//! user ([`roster`]), a part of the users with their deadlines ([`shard`]), the updates of one
+//! user ([`roster`]), those that a user has ended ([`EndedDevices`]), a part of the users with their deadlines ([`shard`]), the updates of one
 //! Application with its holds of receipts ([`stream`]) and their readers ([`reader`]), the phases
 //! of a device connection ([`phase`]), the limit on ignored `slow_down` ([`violation_window`]),
 //! rates by key ([`token_buckets`]), the memory of what was used ([`expiring_map`]), and the
 //! limit on repeated log lines ([`log_limit`]).
 
 pub mod clock;
+mod ended_devices;
 pub mod expiring_map;
 pub mod log_limit;
 pub mod lookalike;
@@ -27,6 +28,7 @@ pub mod violation_window;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, Steady};
+pub use ended_devices::EndedDevices;
 pub use log_limit::LogLimit;
 pub use model::{
     ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, GrantSet, Notification,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ended_devices::EndedDevices;
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid, UnixMillis};
 
@@ -204,6 +205,8 @@ pub struct Session {
     pub expires_at: UnixMillis,
     /// The generation of the proof that opened it, if its issuer counts them.
     pub generation: Option<CredentialGeneration>,
+    /// The devices that the user has ended since its start.
+    pub ended_devices: EndedDevices,
 }
 
 /// The permission of a user for one Application.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use presence_core::{Clock, Notification, UserId};
+use presence_core::{Clock, Grant, Notification, UnixMillis, UserId};
 use presence_protocol::{ApiError, Errno};
 use presence_store::{Account, Store, Writer};
 
 use crate::errors::from_store;
+use crate::hub::{Hub, PageVersion};
 
 /// The maximum number of requests for all data about one user that are answered at once.
 const MAX_EXPORTS: u32 = 2;
@@ -19,6 +20,7 @@ const EXPORT_RETRY: f64 = 1.0;
 pub struct Accounts {
     store: Store,
     writer: Writer,
+    hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     exports: Arc<RunningExports>,
 }
@@ -46,8 +48,12 @@ impl Drop for Export {
 }
 
 impl Accounts {
-    pub(crate) fn new((store, writer): (Store, Writer), clock: Arc<dyn Clock>) -> Self {
-        Self { store, writer, clock, exports: Arc::default() }
+    pub(crate) fn new(
+        (store, writer): (Store, Writer),
+        hub: Arc<Hub>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, writer, hub, clock, exports: Arc::default() }
     }
 
     /// Begins to answer a request for all data about a user.
@@ -63,6 +69,18 @@ impl Accounts {
         }
         *count += 1;
         Ok(Export { running: Arc::clone(&self.exports), user })
+    }
+
+    /// Returns the version of what the page of a user shows now, `None` if too many users view
+    /// theirs. It is read before the content of the page.
+    pub fn page_version(&self, user: UserId) -> Option<PageVersion> {
+        self.hub.page_version(user)
+    }
+
+    /// Records the grants that the page of a user has shown, and the end of the session that
+    /// expires first. The next versions depend on them.
+    pub fn note_page(&self, user: UserId, grants: Vec<Grant>, expires_at: Option<UnixMillis>) {
+        self.hub.note_page(user, grants, expires_at);
     }
 
     /// Loads what the database holds about a user, without the content of notifications.

@@ -2,31 +2,36 @@
 
 use std::sync::Arc;
 
-use presence_protocol::{ApiError, AppId};
+use presence_core::UnixMillis;
+use presence_core::model::ApplicationState;
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_store::Store;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::errors::from_store;
 use crate::hub::Hub;
+use crate::to_end::to_end;
 
 /// The lock that is held while the state of an Application changes, so that the database and the
 /// hub agree on it.
 pub(crate) struct ActivationLock {
     store: Store,
     hub: Arc<Hub>,
-    lock: Mutex<()>,
+    lock: Arc<Mutex<()>>,
 }
 
-/// The right to activate and deactivate Applications in the hub.
-pub(crate) struct ActivationGuard<'a> {
-    hub: &'a Hub,
-    _lock: MutexGuard<'a, ()>,
+/// The right to change the states of Applications. A change is done to its end, and the lock is
+/// held until then, also if the caller goes away.
+pub(crate) struct ActivationGuard {
+    store: Store,
+    hub: Arc<Hub>,
+    _lock: OwnedMutexGuard<()>,
 }
 
 impl ActivationLock {
     /// Creates the lock.
     pub(crate) fn new(store: Store, hub: Arc<Hub>) -> Self {
-        Self { store, hub, lock: Mutex::default() }
+        Self { store, hub, lock: Arc::default() }
     }
 
     /// Waits for the lock. Its holder may wait for the database, so this counts as such a wait.
@@ -34,15 +39,138 @@ impl ActivationLock {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub(crate) async fn acquire(&self) -> Result<ActivationGuard<'_>, ApiError> {
-        let locked = self.store.in_time(async { Ok(self.lock.lock().await) }).await;
-        Ok(ActivationGuard { hub: &self.hub, _lock: locked.map_err(from_store)? })
+    pub(crate) async fn acquire(&self) -> Result<ActivationGuard, ApiError> {
+        let lock = Arc::clone(&self.lock).lock_owned();
+        let locked = self.store.in_time(async { Ok(lock.await) }).await.map_err(from_store)?;
+        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
+        Ok(ActivationGuard { store, hub, _lock: locked })
     }
 }
 
-impl ActivationGuard<'_> {
-    /// Activates or deactivates an Application in the hub.
-    pub(crate) fn set_active(&self, app: AppId, active: bool) {
-        self.hub.set_active(app, active);
+impl ActivationGuard {
+    /// Sets the state of an Application. The sockets of an inactive one are closed.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub(crate) async fn set_state(
+        self,
+        app: AppId,
+        state: ApplicationState,
+    ) -> Result<(), ApiError> {
+        to_end(async move {
+            self.store.set_app_state(app, state).await.map_err(from_store)?;
+            self.hub.set_active(app, state == ApplicationState::Active);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a change that concerns no state.
+    pub(crate) fn note_change(self) {
+        self.hub.note_application_change();
+    }
+
+    /// Sets or clears the time since which the operator blocks an Application. If it is set
+    /// already, the first time stays.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, `storage_unavailable`.
+    pub(crate) async fn set_blocked(
+        self,
+        app: AppId,
+        since: Option<UnixMillis>,
+    ) -> Result<(), ApiError> {
+        to_end(async move {
+            let find = || async { self.store.app(app).await.map_err(from_store) };
+            let before = find().await?.ok_or(Errno::UnknownApplication)?;
+            if before.blocked_at.is_some() != since.is_some() {
+                self.store.set_app_blocked(app, since).await.map_err(from_store)?;
+            }
+            // A blocked Application is known to be inactive without another read, which may fail.
+            let is_active = since.is_none()
+                && find().await?.is_some_and(|app| app.state == ApplicationState::Active);
+            self.hub.set_active(app, is_active);
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use presence_core::model::App;
+    use presence_core::reader::Reader;
+    use presence_core::{Clock, Email, ManualClock};
+    use presence_protocol::CloseCode;
+
+    use super::*;
+    use crate::hub::HubLimits;
+    use crate::socket_waker::SocketWaker;
+    use crate::testing;
+
+    const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
+    const APP: AppId = AppId::from_bits(1);
+
+    async fn store_with_app(directory: &std::path::Path) -> Store {
+        let url = format!("sqlite://{}/t.db?mode=rwc", directory.display());
+        let patience = Duration::from_mins(5);
+        let store = Store::open_with_deadline(&url, NOW, patience).await.unwrap();
+        let email = Email::parse("dev@mail.example").unwrap();
+        let app = App {
+            id: APP,
+            owner: store.find_or_create_user(&email, NOW).await.unwrap(),
+            name: "Chess".to_owned(),
+            previous_name: None,
+            domain: "chess.example".to_owned(),
+            description: String::new(),
+            state: ApplicationState::Active,
+            domain_key: "key".to_owned(),
+            created_at: NOW,
+            last_looked_at: None,
+            blocked_at: None,
+        };
+        assert!(store.insert_app(&app, 1).await.unwrap());
+        store
+    }
+
+    /// Polls a change until it is committed, and drops it then, as a client does that disconnects.
+    async fn drop_after_commit(store: &Store, change: impl Future<Output = Result<(), ApiError>>) {
+        let mut change = Box::pin(change);
+        while store.app(APP).await.unwrap().unwrap().state == ApplicationState::Active {
+            let _ = (&mut change).now_or_never();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_developer_or_operator_who_goes_away_after_the_commit_leaves_no_socket_open() {
+        for is_block in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = store_with_app(directory.path()).await;
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
+            let limits = HubLimits::from(&testing::settings());
+            let steady = clock.steady();
+            let hub = Arc::new(Hub::new(clock, limits, store.epoch(), steady));
+            let waker = Arc::new(SocketWaker::default());
+            let _socket = hub
+                .topic(APP, ApplicationState::Active)
+                .subscribe(1, Arc::clone(&waker), 9, |stream| Reader::paged(stream, None, false))
+                .unwrap();
+            let lock = ActivationLock::new(store.clone(), hub);
+            let guard = lock.acquire().await.unwrap();
+            if is_block {
+                drop_after_commit(&store, guard.set_blocked(APP, Some(NOW))).await;
+            } else {
+                let inactive = ApplicationState::Inactive;
+                drop_after_commit(&store, guard.set_state(APP, inactive)).await;
+            }
+            // The lock is free when the change is done.
+            drop(lock.acquire().await.unwrap());
+            assert_eq!(waker.closing(), Some(CloseCode::ApplicationClosed));
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::hub::Hub;
 use crate::ownership::find_owned;
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
+use crate::to_end::to_end;
 use crate::uses::UseLog;
 
 /// The maximum number of keys of an Application.
@@ -92,13 +93,17 @@ impl ApiKeys {
     /// `unknown_application`, `not_found`, `storage_unavailable`.
     pub async fn delete(&self, owner: UserId, app: AppId, key: i64) -> Result<(), ApiError> {
         let app = find_owned(&self.store, owner, app).await?;
-        if !self.store.delete_key(app.id, key).await.map_err(from_store)? {
-            return Err(Errno::NotFound.into());
-        }
-        if let Some(topic) = self.hub.find_topic(app.id) {
-            topic.close(Some(key), CloseCode::ApplicationClosed);
-        }
-        Ok(())
+        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
+        to_end(async move {
+            if !store.delete_key(app.id, key).await.map_err(from_store)? {
+                return Err(Errno::NotFound.into());
+            }
+            if let Some(topic) = hub.find_topic(app.id) {
+                topic.close(Some(key), CloseCode::ApplicationClosed);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Inserts a key, unless the Application has `limit` keys already.

@@ -13,6 +13,7 @@ use crate::errors::from_store;
 use crate::ownership::find_owned;
 use crate::rules;
 use crate::settings::ServiceSettings;
+use crate::to_end::to_end;
 
 /// The texts of an Application that is to be registered.
 pub struct Registration {
@@ -128,14 +129,19 @@ impl Applications {
             domain_key: generate_domain_key(),
             state: ApplicationState::Registered,
         });
-        if let Some(domain) = domain {
-            // The grants wait before the Application can be verified and activated again.
-            self.writer.change_domain(app, domain).await.map_err(from_store)?;
-            activation.set_active(app, false);
-        }
         let (changes, now) = (AppChanges { name, description }, self.clock.now());
-        let after = self.store.update_app(app, changes, now).await.map_err(from_store)?;
-        after.ok_or(Errno::UnknownApplication.into())
+        let (store, writer) = (self.store.clone(), self.writer.clone());
+        to_end(async move {
+            if let Some(domain) = domain {
+                // The grants wait before the Application can be verified and activated again. The
+                // commit deactivates it in the hub.
+                writer.change_domain(app, domain).await.map_err(from_store)?;
+            }
+            let after = store.update_app(app, changes, now).await.map_err(from_store)?;
+            activation.note_change();
+            after.ok_or(Errno::UnknownApplication.into())
+        })
+        .await
     }
 
     /// Removes an Application with everything held about it.
@@ -170,8 +176,7 @@ impl Applications {
                 "the operator has blocked it",
             ));
         }
-        self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(from_store)?;
-        activation.set_active(app.id, true);
+        activation.set_state(app.id, ApplicationState::Active).await?;
         let is_first = app.state == ApplicationState::Verified;
         let key = if is_first { self.keys.create_first(app.id).await? } else { None };
         Ok((App { state: ApplicationState::Active, ..app }, key))
@@ -193,8 +198,7 @@ impl Applications {
             }
             ApplicationState::Active | ApplicationState::Inactive => {}
         }
-        self.store.set_app_state(app.id, ApplicationState::Inactive).await.map_err(from_store)?;
-        activation.set_active(app.id, false);
+        activation.set_state(app.id, ApplicationState::Inactive).await?;
         Ok(App { state: ApplicationState::Inactive, ..app })
     }
 

@@ -1,5 +1,7 @@
 //! The devices of users and their connections.
 
+mod end;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,14 +14,12 @@ use presence_store::{LoadedUser, Store, Writer};
 pub use presence_store::{PENDING_PAGE, WriteReply};
 
 use crate::attempts::{Attempt, CredentialKind};
-use crate::ended_devices::EndedProofs;
 use crate::errors::from_store;
 use crate::hub::{DeviceConnection, Hub};
-use crate::mailbox::{Admissions, Mailbox};
+use crate::mailbox::Mailbox;
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CheckedProof, CountedProofs, DeviceCredentials, VerifiedProof};
 use crate::rates::KeyedRateLimiter;
-use crate::sessions::AuthenticatedUser;
 use crate::settings::ServiceSettings;
 use crate::socket_waker::SocketWaker;
 use crate::user_changes::{ChangeEffect, UserChanges};
@@ -146,7 +146,12 @@ impl Devices {
         user: UserId,
         seqs: &[i64],
     ) -> Result<Vec<Notification>, ApiError> {
-        self.store.pending_page(user, seqs, self.clock.now()).await.map_err(from_store)
+        // Read before the page: a settlement that is written meanwhile is in the page's rows.
+        let settled = self.writer.noted(user);
+        let page = self.store.pending_page(user, seqs, self.clock.now()).await;
+        let mut page = page.map_err(from_store)?;
+        page.retain(|notification| !settled.contains(&notification.id.to_string()));
+        Ok(page)
     }
 
     /// Renews the proof that holds a connection open; it must be for the same e-mail. From then on
@@ -333,50 +338,10 @@ impl Devices {
         self.hub.devices_of(user)
     }
 
-    /// Ends a device at once, without a grace time, with the sessions and assertions that let it
-    /// in. Its name opens again after a new sign-in only. If the session of the caller is one of
-    /// them, it stays, and may open the device again.
-    ///
-    /// # Errors
-    ///
-    /// `not_found`, `storage_unavailable`: then the device was ended all the same.
-    pub async fn end(
-        &self,
-        caller: &AuthenticatedUser,
-        device: &DeviceName,
-    ) -> Result<EndedDevice, ApiError> {
-        let (user, own) = (caller.user, caller.digest);
-        // The end does not depend on the database: without it, only older sessions that did not let
-        // the device in are unknown.
-        let older = self.store.sessions_of(user, self.clock.now()).await.unwrap_or_default();
-        let record = |admissions: &Admissions| {
-            let keeps_session = admissions.sessions.contains(&own);
-            let mut sessions: Vec<_> = older.iter().map(|session| session.digest).collect();
-            sessions.extend(&admissions.sessions);
-            sessions.retain(|digest| !(keeps_session && *digest == own));
-            let assertions = admissions.assertions.clone();
-            let ended = EndedProofs { sessions, assertions };
-            self.proofs.verifier.ended().record(user, device, ended);
-            let mut sessions = admissions.sessions.clone();
-            sessions.retain(|digest| *digest != own);
-            (sessions, keeps_session)
-        };
-        let (sessions, keeps_session) =
-            self.hub.end_device(user, device, record).ok_or(Errno::NotFound)?;
-        self.changes.hide(user);
-        for digest in &sessions {
-            self.hub.close_connections_of_session(user, digest);
-        }
-        self.store.delete_sessions(user, &sessions).await.map_err(from_store)?;
-        Ok(EndedDevice { keeps_session })
-    }
-
-    /// Forgets the devices that may send their full number of commands again, and those that ended
-    /// long ago.
+    /// Forgets the devices that may send their full number of commands again.
     pub(crate) fn prune(&self) {
         self.rate.prune();
         self.frames.prune();
-        self.proofs.verifier.ended().prune();
     }
 
     /// Registers a connection in the hub, and loads what the database holds of its user.

@@ -11,6 +11,7 @@ use crate::errors::from_store;
 use crate::hub::Hub;
 use crate::rules;
 use crate::settings::ServiceSettings;
+use crate::to_end::to_end;
 use crate::user_changes::UserChanges;
 
 /// The page to which a user returns after the decision about a grant.
@@ -128,11 +129,16 @@ impl Grants {
             let (grant, stored) = (&entry.grant, entry.last_looked_at);
             let last_check = match self.hub.find_topic(grant.app) {
                 Some(topic) => topic.last_check_of(grant, stored),
-                None => stored.filter(|_| !grant.paused),
+                None => stored.filter(|_| !grant.is_suspended()),
             };
             entry.last_looked_at = last_check.filter(|last| *last >= grant.granted_at);
         }
         Ok(granted)
+    }
+
+    /// Returns true if an Application gets each change of a user now.
+    pub fn is_checking(&self, grant: &Grant) -> bool {
+        self.hub.find_topic(grant.app).is_some_and(|topic| topic.is_checking(grant))
     }
 
     /// Returns the status that an Application sees of a user now.
@@ -150,17 +156,16 @@ impl Grants {
         if !paused {
             self.changes.show(user)?;
         }
-        let grant = self.writer.pause(user, app, paused).await.map_err(from_store)?;
-        let grant = grant.ok_or(Errno::UnknownApplication)?;
-        if paused {
-            self.changes.hide(user);
-        }
-        // Without the stored time, only the last check before the pause is unknown.
-        if let Ok(Some(app)) = self.store.app(app).await {
-            let topic = self.hub.topic(app.id, app.state);
-            topic.set_paused(grant.puid, paused, app.last_looked_at);
-        }
-        Ok(grant)
+        let (writer, changes) = (self.writer.clone(), Arc::clone(&self.changes));
+        to_end(async move {
+            let grant = writer.pause(user, app, paused).await.map_err(from_store)?;
+            let grant = grant.ok_or(Errno::UnknownApplication)?;
+            if paused {
+                changes.hide(user);
+            }
+            Ok(grant)
+        })
+        .await
     }
 
     /// Revokes a grant. Its PUID is never used again.
@@ -169,10 +174,14 @@ impl Grants {
     ///
     /// As [`Grants::pause`], without `slow_down`.
     pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
-        let grant = self.writer.revoke(user, app).await.map_err(from_store)?;
-        grant.ok_or(Errno::UnknownApplication)?;
-        self.changes.hide(user);
-        Ok(())
+        let (writer, changes) = (self.writer.clone(), Arc::clone(&self.changes));
+        to_end(async move {
+            let grant = writer.revoke(user, app).await.map_err(from_store)?;
+            grant.ok_or(Errno::UnknownApplication)?;
+            changes.hide(user);
+            Ok(())
+        })
+        .await
     }
 
     fn refusal(&self, error: GrantError) -> ApiError {

@@ -7,6 +7,8 @@
 mod checks;
 mod hold_timers;
 mod limits;
+mod page_versions;
+mod pages;
 mod queries;
 mod release_queue;
 mod schedule;
@@ -31,8 +33,10 @@ use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 use tokio::sync::Notify;
 
 pub use self::limits::HubLimits;
+pub use self::page_versions::PageVersion;
 use crate::mailbox::{Admissions, Mailbox, PendingDelivery};
 use crate::meters::HubMeters;
+use page_versions::PageVersions;
 use shards::Shards;
 pub use topic::{Subscription, TooManySockets, Topic};
 use topics::Topics;
@@ -48,6 +52,7 @@ pub struct Hub {
     warm_up_ends_at: Steady,
     warmed_up: AtomicBool,
     meters: HubMeters,
+    pages: PageVersions,
 }
 
 /// The connection of a device. If it is dropped without a disconnect, it counts as lost.
@@ -77,6 +82,7 @@ impl Hub {
             devices: AtomicUsize::new(0),
             warm_up_ends_at,
             meters: HubMeters::default(),
+            pages: PageVersions::new(),
         }
     }
 
@@ -161,8 +167,18 @@ impl Hub {
     /// Activates or deactivates an Application. The sockets of an inactive one are closed.
     pub fn set_active(&self, app: AppId, active: bool) {
         let topic = self.topics.set_active(app, active);
+        self.note_application_change();
         if !active {
             topic.close(None, CloseCode::ApplicationClosed);
+        }
+    }
+
+    /// Deactivates an Application whose domain has changed. What it has checked before does not
+    /// count any more.
+    pub fn change_domain(&self, app: AppId) {
+        self.set_active(app, false);
+        if let Some(topic) = self.topics.find(app) {
+            topic.forget_checks();
         }
     }
 
@@ -212,34 +228,25 @@ impl Hub {
         self.topics.release_signal()
     }
 
-    /// Ends a device for its user. `record` gets the proofs that let it in, before any other
-    /// connection of the user can be registered. Returns its result, or `None` if there is no
+    /// Ends a device for its user. Returns the proofs that let it in, or `None` if there is no
     /// device of that name.
-    pub fn end_device<T>(
-        &self,
-        user: UserId,
-        device: &DeviceName,
-        record: impl FnOnce(&Admissions) -> T,
-    ) -> Option<T> {
-        let (last, recorded) = self.with_shard(user, |shard, changes| {
+    pub fn end_device(&self, user: UserId, device: &DeviceName) -> Option<Admissions> {
+        let last = self.with_shard(user, |shard, changes| {
             let ended = shard.get_mut(user).and_then(|roster| roster.end_device(device, changes));
             shard.remove_if_empty(user);
-            ended.map(|last| {
-                let recorded = record(&last.handle.admissions());
-                (last, recorded)
-            })
+            ended
         })?;
         if last.is_open {
             last.handle.close(CloseCode::EndedByUser);
             self.devices.fetch_sub(1, Ordering::Relaxed);
         }
-        Some(recorded)
+        Some(last.handle.admissions())
     }
 
     /// Ends all devices of a user whose account is erased.
     pub fn end_all_devices(&self, user: UserId) {
         for info in self.devices_of(user) {
-            self.end_device(user, &info.device, |_| ());
+            self.end_device(user, &info.device);
         }
     }
 

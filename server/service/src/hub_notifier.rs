@@ -59,12 +59,18 @@ impl HubNotifier {
             CommittedEvent::Taken(app, puid) => hub.note_taken(*app, *puid),
             CommittedEvent::Released(app, puid) => hub.finish_release(*app, *puid),
             CommittedEvent::Grants { user, set, apps, resumed, ended } => {
+                hub.note_user_change(*user);
                 hub.set_grants(*user, set.clone(), apps);
                 resumed.iter().for_each(|item| self.deliver(item, true));
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
             }
+            CommittedEvent::Suspension { app, state, puid, suspended, last_check } => {
+                hub.topic(*app, *state).set_suspended(*puid, *suspended, *last_check);
+            }
+            CommittedEvent::DomainChanged(app) => hub.change_domain(*app),
             CommittedEvent::AppRemoved(app, _) => hub.set_active(*app, false),
             CommittedEvent::UserErased(user, ended, _) => {
+                hub.note_user_change(*user);
                 hub.end_all_devices(*user);
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
             }

@@ -27,7 +27,6 @@ pub mod sessions;
 
 mod activation;
 mod attempts;
-mod ended_devices;
 pub mod operator_access;
 mod ownership;
 mod presence_flag;
@@ -51,6 +50,7 @@ mod secret;
 pub mod settings;
 #[cfg(test)]
 mod testing;
+mod to_end;
 
 pub use mailbox::Mailbox;
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError, as_one_call};

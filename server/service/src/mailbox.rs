@@ -28,40 +28,31 @@ pub struct Mailbox {
     deliveries: Mutex<VecDeque<PendingDelivery>>,
 }
 
-/// The maximum number of earlier sessions and assertions that a connection remembers.
+/// The maximum number of earlier sessions that a connection remembers.
 const MAX_EARLIER: usize = 32;
 
-/// The sessions and assertions that let a device in, from its first connection on.
+/// The digests of the sessions' tokens that let a device in, from its first connection on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Admissions {
-    /// The digests of the sessions' tokens.
-    pub sessions: Vec<[u8; 32]>,
-    /// The digests of the assertions' signed texts.
-    pub assertions: Vec<[u8; 32]>,
-}
+pub struct Admissions(pub Vec<[u8; 32]>);
 
 impl Admissions {
-    /// Adds what is not known yet. Beyond the limit the oldest ones are forgotten.
-    fn add(&mut self, earlier: &Self) {
-        add_new(&mut self.sessions, &earlier.sessions);
-        add_new(&mut self.assertions, &earlier.assertions);
-    }
-}
-
-fn add_new(known: &mut Vec<[u8; 32]>, digests: &[[u8; 32]]) {
-    for digest in digests {
-        if !known.contains(digest) {
-            known.push(*digest);
+    /// Adds what is not known yet. Beyond the limit the oldest ones are forgotten: such a session
+    /// does not open the device after its end, but it does not end with it.
+    fn add(&mut self, digests: &[[u8; 32]]) {
+        for digest in digests {
+            if !self.0.contains(digest) {
+                self.0.push(*digest);
+            }
         }
+        self.0.drain(..self.0.len().saturating_sub(MAX_EARLIER));
     }
-    known.drain(..known.len().saturating_sub(MAX_EARLIER));
 }
 
 /// The proofs that let the connection in, except the first one. Boxed, since most connections have
 /// none.
 #[derive(Debug, Default)]
 struct Renewal {
-    /// The earlier sessions of the device, and the assertions.
+    /// The earlier sessions of the device.
     earlier: Option<Box<Admissions>>,
     /// The digest of the proof that renewed it last.
     digest: Option<Box<[u8; 32]>>,
@@ -87,25 +78,23 @@ impl Mailbox {
     pub fn renew(&self, session: [u8; 32]) {
         let earlier = self.renewal().digest.replace(Box::new(session));
         if let Some(earlier) = earlier {
-            self.admit(&Admissions { sessions: vec![*earlier], assertions: Vec::new() });
+            self.admit(&Admissions(vec![*earlier]));
         }
     }
 
-    /// Records further proofs that let the device in.
+    /// Records further sessions that let the device in.
     pub fn admit(&self, admissions: &Admissions) {
-        let is_known = *admissions == Admissions::default()
-            || (admissions.assertions.is_empty() && admissions.sessions == [self.session]);
-        if !is_known {
-            self.renewal().earlier.get_or_insert_default().add(admissions);
+        if !admissions.0.is_empty() && admissions.0 != [self.session] {
+            self.renewal().earlier.get_or_insert_default().add(&admissions.0);
         }
     }
 
-    /// Returns the proofs that let the device in.
+    /// Returns the sessions that let the device in.
     pub fn admissions(&self) -> Admissions {
         let renewal = self.renewal();
-        let mut all = Admissions { sessions: vec![self.session], assertions: Vec::new() };
-        add_new(&mut all.sessions, renewal.digest.as_deref().map_or(&[], std::slice::from_ref));
-        renewal.earlier.iter().for_each(|earlier| all.add(earlier));
+        let mut all = renewal.earlier.as_deref().cloned().unwrap_or_default();
+        all.add(renewal.digest.as_deref().map_or(&[], std::slice::from_ref));
+        all.add(&[self.session]);
         all
     }
 
@@ -237,17 +226,16 @@ mod tests {
     fn a_connection_remembers_all_that_let_its_device_in() {
         let (first, second) = ([1; 32], [2; 32]);
         let earlier = Mailbox::new(Arc::default(), first);
-        earlier.admit(&Admissions { sessions: Vec::new(), assertions: vec![[9; 32]] });
         let mailbox = Mailbox::new(Arc::default(), second);
         mailbox.renew([3; 32]);
         mailbox.renew([4; 32]);
         mailbox.admit(&earlier.admissions());
         let mut admissions = mailbox.admissions();
-        admissions.sessions.sort_unstable();
-        assert_eq!(admissions.sessions, [first, second, [3; 32], [4; 32]]);
-        assert_eq!(admissions.assertions, [[9; 32]]);
+        admissions.0.sort_unstable();
+        assert_eq!(admissions.0, [first, second, [3; 32], [4; 32]]);
         (0..100).for_each(|n| mailbox.renew([n; 32]));
-        assert!(mailbox.admissions().sessions.len() <= MAX_EARLIER + 2);
+        let last = mailbox.admissions().0;
+        assert!(last.len() <= MAX_EARLIER && last.contains(&second) && last.contains(&[99; 32]));
     }
 
     #[test]

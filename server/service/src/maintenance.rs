@@ -117,7 +117,7 @@ fn every(period: Duration) -> Interval {
 mod tests {
     use presence_core::model::{ApplicationState, Email, Grant, GrantSet, Scope, Session};
     use presence_core::stream::Stream;
-    use presence_core::{ManualClock, UnixMillis, View};
+    use presence_core::{EndedDevices, ManualClock, UnixMillis, View};
     use presence_protocol::{AppId, DeviceName, Puid, Status};
     use presence_store::SessionLimit;
 
@@ -159,6 +159,7 @@ mod tests {
             created_at: NOW,
             expires_at: NOW + HOUR + MILLISECOND,
             generation: None,
+            ended_devices: EndedDevices::default(),
         };
         let limit = SessionLimit { max: 9, last_use: &|_| None };
         store.insert_session(&session, limit).await.unwrap();

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use presence_core::model::{App, ApplicationState};
+use presence_core::model::App;
 use presence_core::{Clock, UnixMillis};
-use presence_protocol::{ApiError, AppId, Errno};
+use presence_protocol::{ApiError, AppId};
 use presence_store::Store;
 
 use crate::activation::ActivationLock;
@@ -80,16 +80,6 @@ impl Operator {
     }
 
     async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), ApiError> {
-        let activation = self.activation.acquire().await?;
-        let before = self.store.app(app).await.map_err(from_store)?;
-        let before = before.ok_or(Errno::UnknownApplication)?;
-        if before.blocked_at.is_some() == since.is_some() {
-            return Ok(());
-        }
-        self.store.set_app_blocked(app, since).await.map_err(from_store)?;
-        let after = self.store.app(app).await.map_err(from_store)?;
-        let is_active = after.is_some_and(|app| app.state == ApplicationState::Active);
-        activation.set_active(app, is_active);
-        Ok(())
+        self.activation.acquire().await?.set_blocked(app, since).await
     }
 }

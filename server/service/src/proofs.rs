@@ -17,7 +17,6 @@ use presence_store::{GenerationOutcome, Store, UsedThing};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::clock::Stopwatch;
-use crate::ended_devices::EndedDevices;
 use crate::errors::{from_identity, from_store};
 use crate::hub::Hub;
 use crate::mailbox::{Admissions, Mailbox};
@@ -25,6 +24,7 @@ use crate::meters::SignInMeters;
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
 use crate::tickets::Tickets;
+use crate::to_end::to_end;
 use crate::used_assertions::{Purpose, UsedAssertions};
 use crate::uses::UseLog;
 
@@ -61,12 +61,9 @@ impl CheckedProof {
         self.digest
     }
 
-    /// Returns the sessions and assertions by which the proof lets a device in.
+    /// Returns the session by which the proof lets a device in, if it is one.
     pub(crate) fn admissions(&self) -> Admissions {
-        Admissions {
-            sessions: if self.is_session { vec![self.digest] } else { Vec::new() },
-            assertions: self.assertion.into_iter().collect(),
-        }
+        Admissions(if self.is_session { vec![self.digest] } else { Vec::new() })
     }
 
     /// Returns the generation of the credentials, if the issuer counts them.
@@ -138,7 +135,6 @@ pub(crate) struct ProofVerifier {
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
     used: UsedAssertions,
-    ended: EndedDevices,
     tickets: Tickets,
     meters: SignInMeters,
 }
@@ -154,8 +150,7 @@ impl ProofVerifier {
     ) -> Self {
         let used = UsedAssertions::new(settings.proofs_per_user, Arc::clone(&clock));
         let (tickets, meters) = (Tickets::new(Arc::clone(&clock)), SignInMeters::default());
-        let ended = EndedDevices::new(Arc::clone(&clock), settings.session);
-        Self { verifier, store, use_log, hub, clock, settings, used, ended, tickets, meters }
+        Self { verifier, store, use_log, hub, clock, settings, used, tickets, meters }
     }
 
     /// Returns the meters of sign-ins.
@@ -168,9 +163,9 @@ impl ProofVerifier {
         &self.tickets
     }
 
-    /// Returns the devices that users have ended.
-    pub(crate) fn ended(&self) -> &EndedDevices {
-        &self.ended
+    /// Returns the assertions that were used.
+    pub(crate) fn used(&self) -> &UsedAssertions {
+        &self.used
     }
 
     /// Checks the credentials of a device. `renewed` is the mailbox of the connection that they
@@ -184,12 +179,11 @@ impl ProofVerifier {
         &self,
         attempt: &Attempt,
         credentials: &DeviceCredentials<'_>,
-        renewed: Option<&Mailbox>,
+        renewed: Option<&Arc<Mailbox>>,
     ) -> Result<CheckedProof, ApiError> {
         let checked = self.check_credentials(attempt, credentials).await;
         let device = Some(credentials.device.clone());
         let checked = checked.map(|checked| CheckedProof { device, ..checked });
-        let checked = checked.and_then(|checked| self.check_not_ended(&checked).map(|()| checked));
         let checked = self.meters.count(checked)?;
         self.bump_generation(&checked, renewed).await?;
         Ok(checked)
@@ -234,10 +228,13 @@ impl ProofVerifier {
     ///
     /// `session_expired`, `invalid_assertion`, `storage_unavailable`.
     pub(crate) async fn confirm(&self, checked: CheckedProof) -> Result<VerifiedProof, ApiError> {
-        self.check_not_ended(&checked)?;
         let CheckedProof { user, email, expires_at, digest, generation, is_session, .. } = checked;
         if is_session {
-            self.find_session(digest).await?;
+            let (session, _) = self.find_session(digest).await?;
+            checked.device.map_or(Ok(()), |device| check_opens(&session, &device))?;
+        }
+        if let Some(assertion) = &checked.assertion {
+            self.used.check_not_ended(assertion)?;
         }
         if let Some(CredentialGeneration { issuer, number }) = &generation {
             let greatest = self.store.greatest_generation(user, issuer);
@@ -246,15 +243,6 @@ impl ProofVerifier {
             }
         }
         Ok(VerifiedProof { email, expires_at, digest })
-    }
-
-    /// Checks that the user has not ended the device that a proof lets in.
-    fn check_not_ended(&self, checked: &CheckedProof) -> Result<(), ApiError> {
-        let Some(device) = &checked.device else { return Ok(()) };
-        match &checked.assertion {
-            Some(assertion) => self.ended.check_assertion(checked.user, assertion),
-            None => self.ended.check_session(checked.user, device, &checked.digest),
-        }
     }
 
     async fn check_credentials(
@@ -276,14 +264,19 @@ impl ProofVerifier {
                 Ok(CheckedProof { expires_at, digest: proof_digest(proof), ..checked })
             }
             Proof::Token(token) => {
-                let checked = self.check_token(attempt, token).await?;
+                let checked = self.check_token(attempt, token, device).await?;
                 check_email(*email, &checked.email)?;
                 Ok(checked)
             }
         }
     }
 
-    async fn check_token(&self, _attempt: &Attempt, token: &str) -> Result<CheckedProof, ApiError> {
+    async fn check_token(
+        &self,
+        _attempt: &Attempt,
+        token: &str,
+        device: &DeviceName,
+    ) -> Result<CheckedProof, ApiError> {
         if !secret::is_well_formed(SecretKind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
@@ -291,6 +284,7 @@ impl ProofVerifier {
         let session = self.tickets.redeem(token);
         let digest = session.unwrap_or_else(|| secret::sha256(token));
         let (session, email) = self.find_session(digest).await?;
+        check_opens(&session, device)?;
         let Session { user, expires_at, .. } = session;
         self.use_log.note(UsedThing::Session(digest), self.clock.now());
         let (generation, assertion, device) = (None, None, None);
@@ -358,21 +352,26 @@ impl ProofVerifier {
     async fn bump_generation(
         &self,
         checked: &CheckedProof,
-        renewed: Option<&Mailbox>,
+        renewed: Option<&Arc<Mailbox>>,
     ) -> Result<(), ApiError> {
-        let Some(generation) = &checked.generation else { return Ok(()) };
-        let user = checked.user;
-        match self.store.record_generation(user, generation).await.map_err(from_store)? {
-            GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
-            GenerationOutcome::Unchanged => {}
-            GenerationOutcome::Raised(sessions) => {
-                sessions
-                    .iter()
-                    .for_each(|digest| self.hub.close_connections_of_session(user, digest));
-                self.hub.close_outdated_connections(user, generation, renewed);
+        let Some(generation) = checked.generation.clone() else { return Ok(()) };
+        let (user, renewed) = (checked.user, renewed.cloned());
+        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
+        to_end(async move {
+            match store.record_generation(user, &generation).await.map_err(from_store)? {
+                GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
+                GenerationOutcome::Unchanged => {}
+                GenerationOutcome::Raised(sessions) => {
+                    sessions
+                        .iter()
+                        .for_each(|digest| hub.close_connections_of_session(user, digest));
+                    hub.close_outdated_connections(user, &generation, renewed.as_deref());
+                    hub.note_user_change(user);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -381,6 +380,14 @@ pub fn proof_digest(proof: &Proof) -> [u8; 32] {
     match proof {
         Proof::Assertion(text) | Proof::Token(text) => secret::sha256(text),
     }
+}
+
+/// Checks that the user of a session has not ended a device since the session was opened.
+fn check_opens(session: &Session, device: &DeviceName) -> Result<(), ApiError> {
+    if session.ended_devices.contains(device) {
+        return Err(Errno::SessionExpired.into());
+    }
+    Ok(())
 }
 
 fn check_email(claimed: Option<&str>, verified: &Email) -> Result<(), ApiError> {

@@ -157,14 +157,16 @@ impl PresenceService {
         let task = task.in_groups_of(settings.commit_group).with_notify_limit(limit);
         let writer = writer.with_max_grants(settings.grants_per_user);
         let changes = Arc::new(UserChanges::new(&settings, Arc::clone(&clock)));
+        let ended = store.ended_assertions(clock.now()).await?;
         let (uses, settings) = (Arc::default(), Arc::new(settings));
         let shared = SharedParts { store, writer, uses, hub, clock, settings, grant_rate, changes };
-        Ok((Arc::new(Self::new(shared, verifier, domain_client)), task))
+        let proofs = shared.proofs(verifier);
+        proofs.verifier.used().restore(ended);
+        Ok((Arc::new(Self::new(shared, proofs, domain_client)), task))
     }
 
-    fn new(shared: SharedParts, verifier: Arc<dyn Verifier>, domain_client: GuardedClient) -> Self {
+    fn new(shared: SharedParts, proofs: CountedProofs, domain_client: GuardedClient) -> Self {
         let (store, settings) = (|| shared.store.clone(), &shared.settings);
-        let proofs = shared.proofs(verifier);
         let attempts = Arc::clone(&proofs.attempts);
         let presence_flag = Arc::new(PresenceFlag::new(store()));
         let activation = Arc::new(ActivationLock::new(store(), shared.hub()));
@@ -179,7 +181,7 @@ impl PresenceService {
                 shared.settings(),
             ),
             devices: shared.devices(proofs, Arc::clone(&presence_flag)),
-            accounts: Accounts::new(shared.database(), shared.clock()),
+            accounts: Accounts::new(shared.database(), shared.hub(), shared.clock()),
             grants: shared.grants(),
             applications: Applications::new(
                 shared.database(),

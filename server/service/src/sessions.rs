@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::{Clock, Email, Scope, Session, UnixMillis, UserId};
+use presence_core::{Clock, Email, EndedDevices, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
 use presence_protocol::{ApiError, DeviceName, Errno};
 use presence_store::{SessionLimit, Store, UsedThing};
@@ -15,6 +15,7 @@ use crate::hub::Hub;
 use crate::proofs::{CheckedProof, CountedProofs};
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
+use crate::to_end::to_end;
 use crate::uses::UseLog;
 
 /// The number of hexadecimal digits of a session's id.
@@ -187,9 +188,7 @@ impl Sessions {
     ///
     /// `storage_unavailable`.
     pub async fn close(&self, holder: &AuthenticatedUser) -> Result<(), ApiError> {
-        self.store.delete_session(&holder.digest).await.map_err(from_store)?;
-        self.hub.close_connections_of_session(holder.user, &holder.digest);
-        Ok(())
+        self.end_all(holder.user, vec![holder.digest]).await
     }
 
     /// Returns the sessions of a user, the newest first.
@@ -227,7 +226,7 @@ impl Sessions {
         if others.is_empty() {
             return Err(Errno::NotFound.into());
         }
-        self.end_all(holder.user, &others).await
+        self.end_all(holder.user, others).await
     }
 
     /// Ends all other sessions of a user, and the connections that were opened with them.
@@ -237,7 +236,7 @@ impl Sessions {
     /// `storage_unavailable`.
     pub async fn end_others(&self, holder: &AuthenticatedUser) -> Result<(), ApiError> {
         let others = self.others(holder).await?;
-        self.end_all(holder.user, &others).await
+        self.end_all(holder.user, others).await
     }
 
     async fn others(&self, holder: &AuthenticatedUser) -> Result<Vec<[u8; 32]>, ApiError> {
@@ -246,10 +245,15 @@ impl Sessions {
         Ok(digests.filter(|digest| *digest != holder.digest).collect())
     }
 
-    async fn end_all(&self, user: UserId, digests: &[[u8; 32]]) -> Result<(), ApiError> {
-        self.store.delete_sessions(user, digests).await.map_err(from_store)?;
-        digests.iter().for_each(|digest| self.hub.close_connections_of_session(user, digest));
-        Ok(())
+    async fn end_all(&self, user: UserId, digests: Vec<[u8; 32]>) -> Result<(), ApiError> {
+        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
+        to_end(async move {
+            store.delete_sessions(user, &digests).await.map_err(from_store)?;
+            digests.iter().for_each(|digest| hub.close_connections_of_session(user, digest));
+            hub.note_user_change(user);
+            Ok(())
+        })
+        .await
     }
 
     /// Issues a ticket with which a page of the user opens one device connection.
@@ -268,8 +272,10 @@ impl Sessions {
         let created_at = self.clock.now();
         let expires_at = created_at + self.settings.session;
         let generation = checked.generation().cloned();
-        let session = Session { digest, user, scope, created_at, expires_at, generation };
-        self.insert(&session).await?;
+        let ended_devices = EndedDevices::default();
+        let session =
+            Session { digest, user, scope, created_at, expires_at, generation, ended_devices };
+        self.insert(session).await?;
         if let Err(error) = self.proofs.verifier.confirm(checked).await {
             self.store.delete_session(&digest).await.map_err(from_store)?;
             return Err(error);
@@ -280,18 +286,24 @@ impl Sessions {
 
     /// Inserts a session. If its user has too many, those end that were unused for the longest
     /// time. One that holds a connection open is in use.
-    async fn insert(&self, session: &Session) -> Result<(), ApiError> {
+    async fn insert(&self, session: Session) -> Result<(), ApiError> {
         let (user, now) = (session.user, session.created_at);
         let open = self.hub.sessions_of_connections(user);
-        let last_use = |digest: &[u8; 32]| {
-            let noted = || self.uses.last_use(&UsedThing::Session(*digest));
-            if open.contains(digest) { Some(now) } else { noted() }
-        };
+        let (store, uses, hub) =
+            (self.store.clone(), Arc::clone(&self.uses), Arc::clone(&self.hub));
         let max = self.settings.sessions_per_user;
-        let limit = SessionLimit { max, last_use: &last_use };
-        let ended = self.store.insert_session(session, limit).await.map_err(from_store)?;
-        ended.iter().for_each(|digest| self.hub.close_connections_of_session(user, digest));
-        Ok(())
+        to_end(async move {
+            let last_use = |digest: &[u8; 32]| {
+                let noted = || uses.last_use(&UsedThing::Session(*digest));
+                if open.contains(digest) { Some(now) } else { noted() }
+            };
+            let limit = SessionLimit { max, last_use: &last_use };
+            let ended = store.insert_session(&session, limit).await.map_err(from_store)?;
+            ended.iter().for_each(|digest| hub.close_connections_of_session(user, digest));
+            hub.note_user_change(user);
+            Ok(())
+        })
+        .await
     }
 
     async fn find(&self, _attempt: &Attempt, token: &str) -> Result<AuthenticatedUser, ApiError> {

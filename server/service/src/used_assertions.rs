@@ -22,7 +22,12 @@ pub(crate) enum Purpose {
     Device(DeviceName),
     /// Opening one session.
     Session,
+    /// None any more: its user has ended the device that it let in.
+    Ended,
 }
+
+/// An assertion that let an ended device in, with the time until which it is remembered.
+pub(crate) type EndedAssertion = ([u8; 32], UnixMillis);
 
 /// The assertions that were used and have not expired, by digest. None is forgotten before it
 /// expires: if there is no room, a further assertion is refused.
@@ -53,12 +58,50 @@ impl UsedAssertions {
         let moment = Moment::of(&*self.clock);
         let mut purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(used) = purposes.get(&digest) {
-            let is_device_again = purpose != Purpose::Session && *used == purpose;
+            let is_device_again = matches!(purpose, Purpose::Device(_)) && *used == purpose;
             return if is_device_again { Ok(()) } else { Err(Errno::InvalidAssertion.into()) };
         }
         purposes
             .insert(digest, (user, purpose), expires_at + CLOCK_SKEW, moment)
             .map_err(|full| slow_down(full.retry_after))
+    }
+
+    /// Ends all assertions that let a device of a user in, and returns them.
+    pub(crate) fn end_device(&self, user: UserId, device: &DeviceName) -> Vec<EndedAssertion> {
+        let mut ended = Vec::new();
+        let of_device = Purpose::Device(device.clone());
+        let mut purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
+        purposes.update_each_of(&user, |digest, purpose, ends_at| {
+            if *purpose == of_device {
+                *purpose = Purpose::Ended;
+                ended.push((*digest, ends_at));
+            }
+        });
+        ended
+    }
+
+    /// Checks that an assertion that was used is not ended.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion`.
+    pub(crate) fn check_not_ended(&self, digest: &[u8; 32]) -> Result<(), ApiError> {
+        let purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
+        if purposes.get(digest) == Some(&Purpose::Ended) {
+            return Err(Errno::InvalidAssertion.into());
+        }
+        Ok(())
+    }
+
+    /// Records the assertions that an earlier run of the server has ended. They have room: that
+    /// run remembered them under the same limits.
+    pub(crate) fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) {
+        let moment = Moment::of(&*self.clock);
+        let mut purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (user, (digest, ends_at)) in ended {
+            // A smaller quota than that of the earlier run leaves the last ones out.
+            purposes.insert(digest, (user, Purpose::Ended), ends_at, moment).ok();
+        }
     }
 }
 
@@ -108,5 +151,30 @@ mod tests {
         clock.advance(Duration::from_secs(121));
         let end = END + Duration::from_mins(5);
         assert!(used.claim([2; 32], (ALICE, Purpose::Session), end).is_ok());
+    }
+
+    #[test]
+    fn an_assertion_that_let_an_ended_device_in_opens_nothing_also_after_a_restart() {
+        let (used, clock) = used(3);
+        let device = |name: &str| Purpose::Device(name.parse().unwrap());
+        for (digest, name) in [([1; 32], "lost"), ([2; 32], "lost"), ([3; 32], "phone")] {
+            assert!(used.claim(digest, (ALICE, device(name)), END).is_ok());
+        }
+        assert!(used.claim([4; 32], (BOB, device("lost")), END).is_ok());
+        let mut ended = used.end_device(ALICE, &"lost".parse().unwrap());
+        ended.sort_unstable();
+        assert_eq!(ended, [([1; 32], END + CLOCK_SKEW), ([2; 32], END + CLOCK_SKEW)]);
+        let restarted = UsedAssertions::new(3, clock);
+        restarted.restore(ended.into_iter().map(|ended| (ALICE, ended)).collect());
+        for used in [&used, &restarted] {
+            for digest in [[1; 32], [2; 32]] {
+                assert!(used.check_not_ended(&digest).is_err());
+                for purpose in [device("lost"), Purpose::Ended, Purpose::Session] {
+                    assert!(used.claim(digest, (ALICE, purpose), END).is_err());
+                }
+            }
+            assert!(used.claim([3; 32], (ALICE, device("phone")), END).is_ok());
+            assert!(used.claim([4; 32], (BOB, device("lost")), END).is_ok());
+        }
     }
 }

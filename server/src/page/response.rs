@@ -101,6 +101,17 @@ impl PageResponse {
         Self::without_content(StatusCode::SEE_OTHER).with_header(header::LOCATION, url.as_str())
     }
 
+    /// Says that the version of a page that the client has is still the current one.
+    pub(crate) fn not_modified(version: &str) -> Self {
+        Self::new(StatusCode::NOT_MODIFIED, &ContentPolicy::page(), Caching::NoStore)
+            .with_version(version)
+    }
+
+    /// Names the version of a page, with which a script can ask for a newer one.
+    pub(crate) fn with_version(self, version: &str) -> Self {
+        self.with_header(header::ETAG, version)
+    }
+
     /// Adds a cookie.
     pub(crate) fn with_cookie(mut self, cookie: &SetCookie) -> Self {
         if let Some(value) = cookie.to_header() {

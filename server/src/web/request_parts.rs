@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use poem::http::header;
 use poem::{Request, RequestBody};
 use presence_protocol::{AppId, Errno};
 use serde::Deserialize;
@@ -28,6 +29,15 @@ pub(super) struct ClientAddress(pub(super) IpAddr);
 impl FromPageRequest for ClientAddress {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         Ok(Self(client_address::of(request)))
+    }
+}
+
+/// The version of the page that the client has, if it has one.
+pub(super) struct KnownVersion(pub(super) Option<String>);
+
+impl FromPageRequest for KnownVersion {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
+        Ok(Self(request.header(header::IF_NONE_MATCH).map(str::to_owned)))
     }
 }
 

@@ -1,20 +1,24 @@
 //! The page of a user: the status, the Applications that can see it, the devices, and the account.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use askama::Template;
 use presence_core::Scope;
 use presence_core::roster::DeviceInfo;
 use presence_core::{ApplicationState, UnixMillis};
 use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
-use presence_service::GrantedApp;
-use presence_service::sessions::OpenSession;
+use presence_service::hub::PageVersion;
+use presence_service::sessions::{AuthenticatedUser, OpenSession};
 use presence_service::tickets::TICKET_LIFETIME;
+use presence_service::{GrantedApp, PresenceService};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::page::{Layout, LocalPath, Notice, PageResponse, Section, Timestamp};
 
 use super::forms::UserForm;
-use super::page_routes::PageResult;
+use super::page_routes::{PageError, PageResult};
+use super::request_parts::KnownVersion;
 use super::visitor::Visitor;
 
 /// The path of the page.
@@ -50,11 +54,17 @@ struct GrantRow {
     /// The status that the Application sees.
     visible_status: &'static str,
     granted_at: Timestamp,
+    /// Set while the Application gets each change.
+    is_checking: bool,
     last_checked_at: Option<Timestamp>,
 }
 
 impl GrantRow {
-    fn new(granted: GrantedApp, visible_status: &'static str, now: UnixMillis) -> Self {
+    fn new(
+        granted: GrantedApp,
+        (visible_status, is_checking): (&'static str, bool),
+        now: UnixMillis,
+    ) -> Self {
         let name = granted.displayed_name(now);
         let GrantedApp { grant, domain, granted_domain, state, last_looked_at, .. } = granted;
         Self {
@@ -67,6 +77,7 @@ impl GrantRow {
             active: state == ApplicationState::Active,
             visible_status,
             granted_at: Timestamp::new(grant.granted_at),
+            is_checking,
             last_checked_at: last_looked_at.map(Timestamp::new),
         }
     }
@@ -126,16 +137,47 @@ fn status_name(status: Status) -> &'static str {
     }
 }
 
-/// Shows the page.
-pub(super) async fn show(visitor: Visitor) -> PageResult {
+/// Shows the page, or says that the version that the script of the page has is the current one.
+pub(super) async fn show(visitor: Visitor, KnownVersion(known): KnownVersion) -> PageResult {
     let layout = visitor.layout("My presence", Section::Presence);
     let Some(caller) = visitor.caller() else {
         return Ok(visitor.show(&SignedOutPage { layout }));
     };
+    // The version is older than everything that is read for the page, so no change is missed.
+    let version = version(visitor.service(), caller);
+    if let (Some(known), Some(version)) = (&known, &version)
+        && known == version
+        && !visitor.has_notice()
+    {
+        return Ok(PageResponse::not_modified(version));
+    }
+    let page = read(&visitor, caller, layout).await?;
+    let response = visitor.show(&page);
+    Ok(match version {
+        Some(version) => response.with_version(&version),
+        None => response,
+    })
+}
+
+/// Returns the version of the page of a session.
+fn version(service: &PresenceService, caller: &AuthenticatedUser) -> Option<String> {
+    let PageVersion(version) = service.accounts().page_version(caller.user)?;
+    let mut hasher = DefaultHasher::new();
+    (version, caller.digest).hash(&mut hasher);
+    Some(format!("\"{:016x}\"", hasher.finish()))
+}
+
+async fn read(
+    visitor: &Visitor,
+    caller: &AuthenticatedUser,
+    layout: Layout,
+) -> Result<SidebarPage, PageError> {
     let (service, user) = (visitor.service(), caller.user);
     let sessions = service.sessions().list(caller).await?;
-    let sessions = sessions.into_iter().map(SessionRow::from).collect();
     let grants = service.grants().list(user).await?;
+    let expires_at = sessions.iter().map(|session| session.expires_at).min();
+    let shown = grants.iter().map(|granted| granted.grant).collect();
+    service.accounts().note_page(user, shown, expires_at);
     let now = service.now();
     let statuses: Vec<Status> =
         grants.iter().map(|granted| service.grants().visible_status(&granted.grant)).collect();
@@ -143,11 +185,15 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
     let grants = grants
         .into_iter()
         .zip(statuses)
-        .map(|(granted, status)| GrantRow::new(granted, status_name(status), now))
+        .map(|(granted, status)| {
+            let is_checking = service.grants().is_checking(&granted.grant);
+            GrantRow::new(granted, (status_name(status), is_checking), now)
+        })
         .collect();
+    let sessions = sessions.into_iter().map(SessionRow::from).collect();
     let devices: Vec<DeviceRow> =
         service.devices().list(user).into_iter().map(DeviceRow::from).collect();
-    Ok(visitor.show(&SidebarPage { layout, grants, devices, sessions, visible_status }))
+    Ok(SidebarPage { layout, grants, devices, sessions, visible_status })
 }
 
 /// Returns a ticket, with which the script of the page opens its socket.

@@ -72,6 +72,11 @@ impl Visitor {
         self.account_session().map(|user| &user.caller)
     }
 
+    /// Returns true if the page shows the result of an action.
+    pub(super) fn has_notice(&self) -> bool {
+        self.notice.is_some()
+    }
+
     /// Returns the layout of a page for this visitor.
     pub(crate) fn layout(&self, title: impl Into<String>, section: Section) -> Layout {
         let user = self.account_session().map(|user| LayoutUser {

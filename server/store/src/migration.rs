@@ -8,6 +8,7 @@ mod m0005_sources;
 mod m0006_session_use;
 mod m0007_grant_domains;
 mod m0008_development;
+mod m0009_ended_devices;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_session_use::AddSessionUse),
             Box::new(m0007_grant_domains::AddGrantDomains),
             Box::new(m0008_development::MarkDevelopment),
+            Box::new(m0009_ended_devices::AddEndedDevices),
         ]
     }
 }

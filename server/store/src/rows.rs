@@ -288,6 +288,10 @@ impl TryFrom<session::Model> for Session {
                 (_, None) => None,
                 (None, Some(_)) => return Err(StoreError::CorruptRow("sessions")),
             },
+            ended_devices: row
+                .ended_devices
+                .parse()
+                .map_err(|_| StoreError::CorruptRow("sessions"))?,
         })
     }
 }

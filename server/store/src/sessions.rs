@@ -166,5 +166,6 @@ fn row(session: &Session, development: bool) -> session::ActiveModel {
         generation: ActiveValue::Set(generation.map(|of| number_to_column(of.number))),
         last_used_at: ActiveValue::Set(None),
         development: ActiveValue::Set(development),
+        ended_devices: ActiveValue::Set(session.ended_devices.to_string()),
     }
 }

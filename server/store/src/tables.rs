@@ -237,6 +237,8 @@ pub(crate) mod session {
         pub(crate) last_used_at: Option<i64>,
         /// Is true if a server in development mode opened it.
         pub(crate) development: bool,
+        /// The devices that it does not open, with spaces between them, or `*` for all.
+        pub(crate) ended_devices: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -248,6 +250,25 @@ pub(crate) mod session {
         )]
         User,
     }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The assertions that let devices in which their users have ended.
+pub(crate) mod ended_assertion {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "ended_assertions")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) digest: Vec<u8>,
+        pub(crate) user_id: i64,
+        pub(crate) expires_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }

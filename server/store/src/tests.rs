@@ -3,9 +3,11 @@
 mod backup;
 mod changes;
 mod domains;
+mod ended_devices;
 mod failures;
 mod fixture;
 mod generations;
+mod log_size;
 mod notify;
 mod open;
 mod records;

@@ -29,6 +29,7 @@ mod noted;
 pub(crate) mod commit_hook;
 pub(crate) mod request;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +121,11 @@ impl Writer {
         settlement: Settlement,
     ) -> bool {
         self.noted.note(user, ids, settlement)
+    }
+
+    /// Returns the ids of the notifications of a user whose settlement is noted.
+    pub fn noted(&self, user: UserId) -> HashSet<String> {
+        self.noted.ids_of(user)
     }
 
     /// Writes what is noted of a user now. Returns `None` if there is nothing.

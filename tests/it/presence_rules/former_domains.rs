@@ -53,6 +53,49 @@ async fn an_application_on_another_domain_sees_nobody_until_they_agree_again() {
     assert_eq!(grant_of(&alice).await["waiting"], false);
 }
 
+/// Returns what a user is told about the last check.
+async fn last_check(user: &presence_tests::User) -> Value {
+    grant_of(user).await["last_looked_at"].clone()
+}
+
+#[tokio::test]
+async fn checks_while_a_grant_waits_are_none_of_this_user() {
+    let server = Server::start_default().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    assert!(last_check(&alice).await.is_u64(), "an open socket checks all the time");
+    let former = application.domain.name();
+    let other = DomainServer::start().await;
+    let body = json!({"domain": other.name()});
+    application.owner_call("PATCH", "").json(&body).await.ok();
+    stream.expect_close(presence_protocol::CloseCode::ApplicationClosed).await;
+    assert_eq!(last_check(&alice).await, Value::Null);
+    move_to(&application, &DomainServer::start().await).await;
+    let (_stream, _) = Socket::stream(&server, &application).await;
+    assert_eq!(last_check(&alice).await, Value::Null, "the grant is for {former}");
+    alice.pause(&application, true).await;
+    assert_eq!(last_check(&alice).await, Value::Null);
+    alice.pause(&application, false).await;
+    let sidebar = alice.call("GET", "/sidebar").header("accept", "text/html").await;
+    assert!(sidebar.text.contains("cannot check until you allow it"), "{}", sidebar.text);
+    alice.grant(&application).await;
+    let agreed = last_check(&alice).await;
+    assert!(agreed.is_u64(), "from the yes on, the open socket checks again");
+}
+
+#[tokio::test]
+async fn a_yes_under_a_new_domain_tells_of_no_check_before_it() {
+    let server = Server::start_default().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    move_to(&application, &DomainServer::start().await).await;
+    application.presence_of(uid).await;
+    application.call("GET", "/presence").await.ok();
+    alice.grant(&application).await;
+    assert_eq!(last_check(&alice).await, Value::Null);
+    application.presence_of(uid).await;
+    assert!(last_check(&alice).await.is_u64());
+}
+
 #[tokio::test]
 async fn an_application_that_returns_to_its_domain_needs_no_new_consent() {
     let server = Server::start_default().await;

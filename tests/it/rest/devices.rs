@@ -78,6 +78,31 @@ async fn an_ended_device_opens_again_after_a_new_sign_in_only() {
 }
 
 #[tokio::test]
+async fn an_ended_device_does_not_come_back_after_a_restart() {
+    let mut server = Server::start_default().await;
+    let alice = server.sign_in("alice").await;
+    let older = server.sign_in_for("alice", "device").await;
+    let assertion = server.assertion("alice").await;
+    let proofs = [
+        (("token", older.token.as_str()), Errno::SessionExpired),
+        (("assertion", assertion.as_str()), Errno::InvalidAssertion),
+    ];
+    let (mut lost, opened) = open_lost(&server, proofs[1].0).await;
+    assert_eq!(opened["result"], "OK", "{opened}");
+    end_lost(&alice).await;
+    assert_eq!(lost.closed().await, Some(4005));
+    server.kill().await;
+    server.restart_in_place().await;
+    for (proof, refused) in proofs {
+        let (_, again) = open_lost(&server, proof).await;
+        assert_eq!(again["errno"], refused.number(), "{again}");
+    }
+    let fresh = server.sign_in_for("alice", "device").await;
+    let (_lost, opened) = open_lost(&server, ("token", &fresh.token)).await;
+    assert_eq!(opened["result"], "OK", "{opened}");
+}
+
+#[tokio::test]
 async fn a_device_that_is_ended_in_its_grace_time_does_not_come_back() {
     let server = Server::start_default().await;
     let (alice, thief) =

@@ -22,6 +22,8 @@ pub(super) struct Checks {
     of_user: HashMap<Puid, UnixMillis>,
     /// The last pauses since the start of the server.
     pauses: HashMap<Puid, Pause>,
+    /// The last change of the Application's domain. Earlier checks do not count.
+    domain_changed_at: Option<UnixMillis>,
 }
 
 impl Checks {
@@ -52,21 +54,34 @@ impl Checks {
         }
     }
 
-    /// Records that a user has paused or resumed the grant. `of_all` is the last check of all
-    /// users.
-    pub(super) fn set_paused(
+    /// Records that a grant is suspended, or no longer. `of_all` is the last check of all users.
+    /// If the beginning is not known, no check before the end counts.
+    pub(super) fn set_suspended(
         &mut self,
         puid: Puid,
-        paused: bool,
+        suspended: bool,
         (of_all, now): (Option<UnixMillis>, UnixMillis),
     ) {
         let is_paused = self.pauses.get(&puid).is_some_and(|pause| pause.resumed_at.is_none());
-        if paused && !is_paused {
+        if suspended && !is_paused {
             let before = self.last_of(puid, of_all);
             self.pauses.insert(puid, Pause { before, resumed_at: None });
-        } else if !paused && let Some(pause) = self.pauses.get_mut(&puid) {
+        } else if !suspended {
+            let pause = self.pauses.entry(puid).or_insert(Pause { before: None, resumed_at: None });
             pause.resumed_at.get_or_insert(now);
         }
+    }
+
+    /// Forgets all checks, since the domain of the Application has changed. Pauses go on.
+    pub(super) fn forget_all(&mut self, now: UnixMillis) {
+        (self.of_all, self.domain_changed_at) = (None, Some(now));
+        self.of_user.clear();
+        self.pauses.retain(|_, pause| pause.resumed_at.is_none());
+    }
+
+    /// Returns true if a check at this time counts, though it was before the start of the server.
+    pub(super) fn counts(&self, at: UnixMillis) -> bool {
+        self.domain_changed_at.is_none_or(|changed_at| at > changed_at)
     }
 
     /// Returns true if the pause of a grant is known. It is not after a restart.
@@ -106,12 +121,29 @@ mod tests {
     fn the_last_check_stops_at_a_pause_and_later_ones_count_after_it() {
         let mut checks = Checks::default();
         checks.record_all(at(1));
-        checks.set_paused(ALICE, true, (Some(at(1)), at(2)));
+        checks.set_suspended(ALICE, true, (Some(at(1)), at(2)));
         checks.record_all(at(3));
-        checks.set_paused(ALICE, true, (Some(at(3)), at(4)));
+        checks.set_suspended(ALICE, true, (Some(at(3)), at(4)));
         assert_eq!(checks.last_of(ALICE, Some(at(3))), Some(at(1)));
-        checks.set_paused(ALICE, false, (Some(at(3)), at(5)));
+        checks.set_suspended(ALICE, false, (Some(at(3)), at(5)));
         assert_eq!(checks.last_of(ALICE, Some(at(3))), Some(at(1)));
         assert_eq!(checks.last_of(ALICE, Some(at(6))), Some(at(6)));
+    }
+
+    #[test]
+    fn checks_before_a_change_of_the_domain_or_during_an_unknown_suspension_do_not_count() {
+        let mut checks = Checks::default();
+        checks.record_all(at(1));
+        checks.record_users([BOB].into_iter(), at(1));
+        checks.forget_all(at(2));
+        assert_eq!(checks.last_of(ALICE, checks.last_of_all()), None);
+        assert_eq!(checks.last_of(BOB, checks.last_of_all()), None);
+        assert!(!checks.counts(at(1)) && checks.counts(at(3)));
+        checks.record_all(at(3));
+        checks.set_suspended(ALICE, false, (Some(at(3)), at(4)));
+        assert_eq!(checks.last_of(ALICE, checks.last_of_all()), None);
+        assert_eq!(checks.last_of(BOB, checks.last_of_all()), Some(at(3)));
+        checks.record_all(at(5));
+        assert_eq!(checks.last_of(ALICE, checks.last_of_all()), Some(at(5)));
     }
 }

@@ -43,7 +43,7 @@ impl Hub {
         self.with_shard(user, |shard, _| {
             let Some(roster) = shard.get_mut(user) else { return Vec::new() };
             let devices = roster.last_handles();
-            devices.map(|(name, mailbox)| (name.clone(), mailbox.admissions().sessions)).collect()
+            devices.map(|(name, mailbox)| (name.clone(), mailbox.admissions().0)).collect()
         })
     }
 

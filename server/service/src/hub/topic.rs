@@ -181,26 +181,38 @@ impl Topic {
         self.with(|inner| inner.last_check(now))
     }
 
+    /// Returns true if the Application gets each change of a user now, through an open socket.
+    pub fn is_checking(&self, grant: &Grant) -> bool {
+        !grant.is_suspended() && self.sockets() > 0
+    }
+
     /// Returns the time of the last check of a user. `stored` is the last check of all users before
     /// the start of the server.
     pub fn last_check_of(&self, grant: &Grant, stored: Option<UnixMillis>) -> Option<UnixMillis> {
         let now = self.clock.now();
         self.with(|inner| {
-            // After a restart it is not known if a stored check was before the pause.
-            let is_known = !grant.paused || inner.checks.knows_pause(grant.puid);
-            let of_all = inner.last_check(now).max(stored);
+            // After a restart it is not known if a stored check was before the pause. Nor is it
+            // for a grant that waits for the user's answer to a new domain.
+            let is_known = !grant.is_suspended() || inner.checks.knows_pause(grant.puid);
+            let of_all = inner.last_check_since_start(stored, now);
             inner.checks.last_of(grant.puid, of_all).filter(|_| is_known)
         })
     }
 
-    /// Records that a user has paused or resumed the grant. `stored` is the last check of all users
-    /// before the start of the server.
-    pub fn set_paused(&self, puid: Puid, paused: bool, stored: Option<UnixMillis>) {
+    /// Records that the grant of a user is suspended, or no longer. `stored` is the last check of
+    /// all users before the start of the server.
+    pub fn set_suspended(&self, puid: Puid, suspended: bool, stored: Option<UnixMillis>) {
         let now = self.clock.now();
         self.with(|inner| {
-            let of_all = inner.last_check(now).max(stored);
-            inner.checks.set_paused(puid, paused, (of_all, now));
+            let of_all = inner.last_check_since_start(stored, now);
+            inner.checks.set_suspended(puid, suspended, (of_all, now));
         });
+    }
+
+    /// Forgets all checks, since the domain of the Application has changed.
+    pub fn forget_checks(&self) {
+        let now = self.clock.now();
+        self.with(|inner| inner.checks.forget_all(now));
     }
 
     /// Ends the grant of a user in the stream.
@@ -255,6 +267,15 @@ impl Drop for Subscription {
 }
 
 impl Inner {
+    /// Returns the last check of all users. `stored` is that before the start of the server.
+    fn last_check_since_start(
+        &self,
+        stored: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Option<UnixMillis> {
+        self.last_check(now).max(stored.filter(|at| self.checks.counts(*at)))
+    }
+
     fn last_check(&self, now: UnixMillis) -> Option<UnixMillis> {
         if self.sockets.is_empty() { self.checks.last_of_all() } else { Some(now) }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use presence_core::{ManualClock, Scope};
+use presence_core::{EndedDevices, ManualClock, Scope};
 use presence_identity::Dispatcher;
 use presence_store::SessionLimit;
 
@@ -51,6 +51,7 @@ impl ProofFixture {
             created_at: NOW,
             expires_at: NOW + HOUR,
             generation: None,
+            ended_devices: EndedDevices::default(),
         };
         let limit = SessionLimit { max: 9, last_use: &|_| None };
         self.store.insert_session(&session, limit).await.unwrap();

@@ -118,9 +118,12 @@ async fn a_paused_grant_queues_and_delivers_on_resuming() {
 
     assert!(!fixture.writer.pause(alice, APP, false).await.unwrap().unwrap().paused);
     let events = fixture.take_events();
-    let [CommittedEvent::Grants { resumed, set, .. }] = events.as_slice() else {
+    let [CommittedEvent::Suspension { suspended, .. }, CommittedEvent::Grants { resumed, set, .. }] =
+        events.as_slice()
+    else {
         panic!("{events:?}")
     };
+    assert!(!suspended);
     assert_eq!(resumed.iter().map(|n| n.id).collect::<Vec<_>>(), [id(1), id(2)]);
     assert!(!set.grants[0].paused);
     assert_eq!(fixture.pending(alice).await, [id(1), id(2)]);

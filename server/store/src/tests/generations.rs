@@ -1,5 +1,6 @@
 //! The greatest generation of a user, and the sessions that a greater one ends.
 
+use presence_core::EndedDevices;
 use presence_core::model::{CredentialGeneration, Scope, Session, UserId};
 
 use super::fixture::{Fixture, HOUR, NOW};
@@ -17,6 +18,7 @@ async fn session(fixture: &Fixture, user: UserId, n: u8, generation: Option<Cred
         created_at: NOW,
         expires_at: NOW + HOUR,
         generation,
+        ended_devices: EndedDevices::default(),
     };
     fixture.insert_session(&session).await;
     assert_eq!(fixture.store.session(&[n; 32], NOW).await.unwrap(), Some(session));

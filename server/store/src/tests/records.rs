@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use presence_core::UnixMillis;
 use presence_core::model::{ApplicationState, Email, Scope, Session, UserId};
+use presence_core::{EndedDevices, UnixMillis};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::task::JoinSet;
@@ -228,6 +228,7 @@ async fn concurrent_session_lookups_return_each_session_with_its_user() {
             created_at: NOW,
             expires_at: NOW + HOUR,
             generation: None,
+            ended_devices: EndedDevices::default(),
         };
         fixture.insert_session(&session).await;
         let email = Email::parse(&format!("{name}@b.example")).unwrap();
@@ -310,6 +311,7 @@ async fn a_purge_deletes_expired_rows_and_nothing_else() {
             created_at: NOW,
             expires_at,
             generation: None,
+            ended_devices: EndedDevices::default(),
         };
         fixture.insert_session(&session).await;
     }
@@ -329,5 +331,6 @@ fn session(user: UserId, n: u8) -> Session {
         created_at: NOW,
         expires_at: NOW + HOUR,
         generation: None,
+        ended_devices: EndedDevices::default(),
     }
 }

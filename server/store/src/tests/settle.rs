@@ -138,3 +138,15 @@ async fn a_release_keeps_the_order_in_which_notifications_were_accepted() {
     fixture.release(puid).await;
     assert_eq!(fixture.receipts(), [(id(1), Acked), (id(2), Acked), (id(3), Acked)]);
 }
+
+#[tokio::test]
+async fn a_noted_settlement_is_known_until_it_is_written() {
+    let fixture = Fixture::new().await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.queue(1, puid).await;
+    assert!(fixture.writer.note_settled(alice, &[id(1)], Settlement::Acked));
+    assert!(fixture.writer.noted(alice).contains(&id(1).to_string()));
+    fixture.writer.expire().await.unwrap();
+    assert!(fixture.writer.noted(alice).is_empty());
+    assert!(fixture.pending(alice).await.is_empty());
+}

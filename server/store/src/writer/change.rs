@@ -108,8 +108,23 @@ async fn stop_waiting(
         .exec(txn.db)
         .await?;
     txn.targets.forget(&grant.puid);
-    let resumed = pending(txn, &Grant { waiting: false, ..grant }).await?;
+    let grant = Grant { waiting: false, ..grant };
+    if !grant.is_suspended() {
+        record_suspension(txn, &grant).await?;
+    }
+    let resumed = pending(txn, &grant).await?;
     record_change(txn, user, resumed, Vec::new()).await
+}
+
+/// Records for the hub whether a grant is suspended from now on.
+async fn record_suspension(txn: &mut WriteTxn<'_>, grant: &Grant) -> Result<(), StoreError> {
+    let Some(row) = app::Entity::find_by_id(grant.app.to_string()).one(txn.db).await? else {
+        return Ok(());
+    };
+    let App { id: app, state, last_looked_at: last_check, .. } = App::try_from(row)?;
+    let (puid, suspended) = (grant.puid, grant.is_suspended());
+    txn.events.push(CommittedEvent::Suspension { app, state, puid, suspended, last_check });
+    Ok(())
 }
 
 /// Pauses or resumes a grant. The queue of a resumed grant is delivered.
@@ -127,8 +142,12 @@ pub(super) async fn pause(
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
         .exec(txn.db)
         .await?;
+    let was_suspended = grant.is_suspended();
     grant.paused = paused;
     txn.targets.forget(&grant.puid);
+    if grant.is_suspended() != was_suspended {
+        record_suspension(txn, &grant).await?;
+    }
     let resumed = pending(txn, &grant).await?;
     record_change(txn, user, resumed, Vec::new()).await?;
     Ok(Some(grant))

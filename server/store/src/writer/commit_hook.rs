@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use presence_core::UnixMillis;
 use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
@@ -80,6 +81,21 @@ pub enum CommittedEvent {
         /// The grants that were revoked. The receipts of their queues come before this event.
         ended: Vec<(AppId, Puid)>,
     },
+    /// A user has paused or resumed the grant of an Application, or has agreed to its new domain.
+    Suspension {
+        /// The Application.
+        app: AppId,
+        /// Its state.
+        state: ApplicationState,
+        /// The grant.
+        puid: Puid,
+        /// Set if the Application does not see the user from now on.
+        suspended: bool,
+        /// The last recorded check of all users by the Application.
+        last_check: Option<UnixMillis>,
+    },
+    /// The domain of an Application changed. It is not active from now on.
+    DomainChanged(AppId),
     /// An Application was removed, with its grants of these users.
     AppRemoved(AppId, Vec<UserId>),
     /// A user was erased, with these grants and these Applications. An `AppRemoved` of each

@@ -40,12 +40,15 @@ pub(super) async fn change_domain(
         .col_expr(app::Column::Domain, new.domain.as_str().into())
         .col_expr(app::Column::DomainKey, new.domain_key.as_str().into())
         .col_expr(app::Column::State, new.state.name().into())
+        // What it has checked under the former domain is nothing to those who see it under this.
+        .col_expr(app::Column::LastLookedAt, Expr::value(None::<i64>))
         .filter(app::Column::Id.eq(app.to_string()))
         .exec(txn.db)
         .await?;
     if changed.rows_affected == 0 {
         return Ok(false);
     }
+    txn.events.push(CommittedEvent::DomainChanged(*app));
     let waiting_before = waiting_grants(*app, txn.db).await?;
     let since = [Expr::col(grant::Column::WaitingSince), Expr::value(time_to_column(txn.now))];
     let waiting_since = CaseStatement::new()

@@ -5,11 +5,14 @@ use std::time::Duration;
 use presence_core::model::{
     App, ApplicationState, CredentialGeneration, Email, Scope, Session, Settlement, UserId,
 };
+use presence_core::{EndedDevices, UnixMillis};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
 use super::super::fixture::{APP, DOMAIN, Fixture, NOW, TestVisibility, app, id, item};
-use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError, UsedThing};
+use crate::{
+    CommittedEvent, DeviceEnd, GenerationOutcome, NewNotification, NotifyError, UsedThing,
+};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
@@ -18,6 +21,8 @@ const BOB_ELSEWHERE: Puid = Puid::from_bits(3);
 const YEARS: Duration = Duration::from_hours(100 * 365 * 24);
 /// The longest time to live of a notification, in seconds.
 const MAX_TTL: u32 = 2_592_000;
+/// An assertion that let an ended device in.
+const ENDED_ASSERTION: ([u8; 32], UnixMillis) = ([5; 32], UnixMillis::new(4_953_600_000_000));
 
 /// Inserts a row of every kind into every table.
 pub(super) async fn insert_sample(fixture: &Fixture) {
@@ -50,6 +55,15 @@ async fn fill_sessions(fixture: &Fixture, alice: UserId) {
     // Since m0006.
     let used = UsedThing::Session(session(alice).digest);
     fixture.store.record_uses(&[(used, NOW)]).await.unwrap();
+    // Since m0009.
+    let end = DeviceEnd {
+        user: alice,
+        device: "lost".parse().unwrap(),
+        kept_session: Some([8; 32]),
+        sessions: Vec::new(),
+        assertions: vec![ENDED_ASSERTION],
+    };
+    fixture.store.end_device(&end).await.unwrap();
 }
 
 async fn fill_apps(fixture: &Fixture, owner: UserId) {
@@ -92,7 +106,12 @@ async fn assert_apps(fixture: &Fixture, owner: UserId, schema: &str) {
 }
 
 async fn assert_sessions(fixture: &Fixture, alice: UserId, schema: &str) {
-    assert_eq!(fixture.store.session(&[7; 32], NOW).await.unwrap(), Some(session(alice)));
+    let is_newest = schema >= "m0009";
+    let ended = if is_newest { vec!["lost".parse().unwrap()] } else { Vec::new() };
+    let marked = Session { ended_devices: EndedDevices::Named(ended), ..session(alice) };
+    assert_eq!(fixture.store.session(&[7; 32], NOW).await.unwrap(), Some(marked));
+    let assertions = fixture.store.ended_assertions(NOW).await.unwrap();
+    assert_eq!(assertions, Vec::from_iter(is_newest.then_some((alice, ENDED_ASSERTION))));
     if schema >= "m0002" {
         assert_eq!(
             fixture.store.session(&[8; 32], NOW).await.unwrap(),
@@ -158,5 +177,6 @@ fn session(user: UserId) -> Session {
         created_at: NOW,
         expires_at: NOW + YEARS,
         generation: None,
+        ended_devices: EndedDevices::default(),
     }
 }
