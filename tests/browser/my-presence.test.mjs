@@ -96,9 +96,9 @@ test("a user sees when an application checked this user, and nothing else", asyn
   // An open socket gets each change at once, and its end is the last check.
   const stream = await chat.stream(t);
   await row.getByText("last checked now").waitFor();
+  await row.locator("p time").waitFor({ state: "detached" });
   stream.close();
   await row.locator("p time").waitFor();
-  assert.equal(await row.getByText("last checked now").count(), 0);
 
   // A pause stops it, though the application goes on.
   await row.getByRole("button", { name: "Pause Chat" }).click();
@@ -110,9 +110,8 @@ test("a user sees when an application checked this user, and nothing else", asyn
   await server.device(t, "alice", "still here");
   await page.locator("#devices").getByText("still here").waitFor();
   assert.equal(await checkedAt(), before);
-  assert.equal(await row.getByText("last checked now").count(), 0);
   await row.getByRole("button", { name: "Resume Chat" }).click();
-  await row.getByText("last checked now").waitFor();
+  await row.locator("p time").waitFor({ state: "detached" });
   again.close();
 });
 
