@@ -1,12 +1,14 @@
 //! The device channel.
 
 mod channel;
+mod credential_requests;
 mod credential_task;
 mod credentials;
 mod desired;
 mod event;
 mod event_queue;
 mod events;
+mod kept;
 mod options;
 mod protocol;
 mod renewal;

@@ -190,6 +190,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     ) -> Result<Result<Socket, Disconnect>, AttemptEnd> {
         let attempt = self.backoff.failures() + 1;
         self.shared.set_connection_state(ConnectionState::Connecting { attempt });
+        self.shared.meters().count_attempt();
         // A hint from before this attempt has no further effect.
         self.shared.take_hint();
         let path = self.shared.with(|protocol| protocol.path());

@@ -111,6 +111,15 @@ public class PresenceAppService internal constructor(
         watcher.invokeOnCompletion { channel.close() }
     }
 
+    /**
+     * Returns the last 20 changes of the connection state, the oldest one first. Empty after
+     * [close].
+     */
+    public fun recentStates(): List<StateChange> = emptyIfClosed { channel.recentStates() }
+
+    /** Returns what the channel has counted since it was opened; null after [close]. */
+    public fun counters(): ChannelCounters? = valueIfOpen { channel.counters() }
+
     private suspend fun awaitEnd() {
         mutableState.first { it is ConnectionState.Ended }
     }

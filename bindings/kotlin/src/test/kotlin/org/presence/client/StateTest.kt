@@ -148,6 +148,13 @@ private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChan
 
     override fun confirmCredentialRequest(number: ULong) = Unit
 
+    override suspend fun nextCredentialRequestEnd(number: ULong, cancel: CancelToken?): Unit = awaitCancellation()
+
+    /** Repeats the request, without the wait of a real channel. */
+    override fun reportCredentialFailure(number: ULong) {
+        requests.trySend(CredentialReason.First)
+    }
+
     override fun setCredential(credential: Credential) {
         credentials.trySend(credential)
     }
