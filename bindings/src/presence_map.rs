@@ -176,13 +176,13 @@ impl PresenceMap {
 
     /// Returns the number of users who are not offline.
     pub fn count(&self) -> u64 {
-        self.with(|map| map.len()) as u64
+        self.with(presence_client::PresenceMap::len) as u64
     }
 
     /// Returns true if the map is up to date: a snapshot or update has arrived since the channel
     /// was last connected. Otherwise the map shows the earlier presence.
     pub fn is_live(&self) -> bool {
-        self.with(|map| map.is_live())
+        self.with(presence_client::PresenceMap::is_live)
     }
 }
 

@@ -61,11 +61,7 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Sets the state of the channel on behalf of the task, and logs a change.
     pub(crate) fn set_connection_state(&self, state: ConnectionState) {
-        self.update_as_task(|protocol| {
-            if protocol.set_state(state) {
-                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
-            }
-        });
+        self.update_as_task(|protocol| change_state(protocol, state));
     }
 
     /// Reads the state, or changes a part that no other side waits for.
@@ -251,6 +247,13 @@ impl<P: ProtocolState> SharedState<P> {
             | ConnectionState::SignedOut(_) => None,
         })
         .await
+    }
+}
+
+/// Sets the state of a channel, and logs a change.
+pub(crate) fn change_state<P: ProtocolState>(protocol: &mut P, state: ConnectionState) {
+    if protocol.set_state(state) {
+        tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
     }
 }
 

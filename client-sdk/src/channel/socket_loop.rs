@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::connection_meters::ConnectionGuard;
 use super::disconnect::Disconnect;
 use super::protocol_state::ProtocolState;
-use super::shared_state::SharedState;
+use super::shared_state::{SharedState, change_state};
 use super::socket::Socket;
 use crate::error::Error;
 use crate::net::TransportError;
@@ -274,8 +274,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
             let is_authenticated = protocol.is_authenticated();
             if is_authenticated && !was_authenticated {
                 *connection = Some(shared.meters().count_connection());
-                protocol.set_state(ConnectionState::Connected);
-                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
+                change_state(protocol, ConnectionState::Connected);
             }
             Ok(is_authenticated)
         })?;

@@ -241,7 +241,7 @@ async fn reply(script: Script, peer: &mut Peer, frames: usize, frame: &Value) ->
     if matches!(script, Script::Notify) && frames == 1 {
         let _ = peer.send(Message::text(two_notifications())).await;
     }
-    if matches!(script, Script::ExpireThenClose) {
+    if matches!(script, Script::ExpireThenClose) && frames == 1 {
         let _ = peer.send(Message::text(presence_protocol::device::expires_in(0))).await;
     }
     matches!(script, Script::StopReading)

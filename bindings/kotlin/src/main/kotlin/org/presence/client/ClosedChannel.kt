@@ -24,10 +24,6 @@ internal inline fun <Result : Any> valueIfOpen(call: () -> Result): Result? =
         null
     }
 
-/** Makes a call, and returns an empty list if the app has closed the channel. */
-internal inline fun <Item> emptyIfClosed(call: () -> List<Item>): List<Item> =
-    valueIfOpen(call).orEmpty()
-
 /** Makes a call that waits, and returns null if the app has closed the channel. */
 internal suspend fun <Result> nullIfClosed(call: suspend () -> Result?): Result? =
     try {

@@ -29,6 +29,7 @@ public class PresenceAppService internal constructor(
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val mutableState = MutableStateFlow(channel.state())
+    @Volatile private var atEnd = Observations()
 
     /** The connection state. It is up to date whether or not [events] is collected. */
     public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
@@ -50,6 +51,7 @@ public class PresenceAppService internal constructor(
     init {
         watcher.invokeOnCompletion {
             channel.startShutdown()
+            atEnd = Observations(channel.recentStates(), channel.counters())
             if (mutableState.value !is ConnectionState.Ended) {
                 mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
@@ -112,13 +114,17 @@ public class PresenceAppService internal constructor(
     }
 
     /**
-     * Returns the last 20 changes of the connection state, the oldest one first. Empty after
-     * [close].
+     * Returns the last 20 changes of the connection state, the oldest one first. After [close] they
+     * are those that were known at the close.
      */
-    public fun recentStates(): List<StateChange> = emptyIfClosed { channel.recentStates() }
+    public fun recentStates(): List<StateChange> =
+        valueIfOpen { channel.recentStates() } ?: atEnd.states
 
-    /** Returns what the channel has counted since it was opened; null after [close]. */
-    public fun counters(): ChannelCounters? = valueIfOpen { channel.counters() }
+    /**
+     * Returns what the channel has counted since it was opened. After [close] it is what was known
+     * at the close.
+     */
+    public fun counters(): ChannelCounters = valueIfOpen { channel.counters() } ?: atEnd.counters
 
     private suspend fun awaitEnd() {
         mutableState.first { it is ConnectionState.Ended }

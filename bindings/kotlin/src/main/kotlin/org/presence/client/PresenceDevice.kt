@@ -58,6 +58,7 @@ public class PresenceDevice internal constructor(
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val mutableState = MutableStateFlow(channel.state())
+    @Volatile private var atEnd = Observations()
 
     /** The connection state. */
     public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
@@ -86,6 +87,7 @@ public class PresenceDevice internal constructor(
     init {
         watcher.invokeOnCompletion {
             channel.startShutdown()
+            atEnd = Observations(channel.recentStates(), channel.counters())
             if (mutableState.value !is ConnectionState.Ended) {
                 mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
@@ -183,13 +185,17 @@ public class PresenceDevice internal constructor(
     }
 
     /**
-     * Returns the last 20 changes of the connection state, the oldest one first. Empty after
-     * [close].
+     * Returns the last 20 changes of the connection state, the oldest one first. After [close] they
+     * are those that were known at the close.
      */
-    public fun recentStates(): List<StateChange> = emptyIfClosed { channel.recentStates() }
+    public fun recentStates(): List<StateChange> =
+        valueIfOpen { channel.recentStates() } ?: atEnd.states
 
-    /** Returns what the channel has counted since it was opened; null after [close]. */
-    public fun counters(): ChannelCounters? = valueIfOpen { channel.counters() }
+    /**
+     * Returns what the channel has counted since it was opened. After [close] it is what was known
+     * at the close.
+     */
+    public fun counters(): ChannelCounters = valueIfOpen { channel.counters() } ?: atEnd.counters
 
     /** Returns what was counted about the file of the options; null after [close]. */
     public fun storageCounters(): StorageCounters? = valueIfOpen { channel.storageCounters() }

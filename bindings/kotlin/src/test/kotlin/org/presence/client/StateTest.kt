@@ -120,6 +120,10 @@ private class FakeAppServiceChannel : AppServiceChannel(NoHandle) {
         calls.nextState(known)
 
     override fun startShutdown() = Unit
+
+    override fun recentStates() = emptyList<StateChange>()
+
+    override fun counters() = Observations().counters
 }
 
 private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChannel(NoHandle) {
@@ -160,4 +164,8 @@ private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChan
     }
 
     override fun startShutdown() = Unit
+
+    override fun recentStates() = emptyList<StateChange>()
+
+    override fun counters() = Observations().counters
 }
