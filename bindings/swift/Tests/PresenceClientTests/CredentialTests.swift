@@ -131,7 +131,8 @@ extension AllTests.CredentialTests {
         try await until { await record.calls == 2 }
         let waiting = Task { try await credentials.credential() }
         cancelled.cancel()
-        guard case .token(let token) = try await within({ try await waiting.value }) else { return }
+        let given = try await within { try await waiting.value }
+        guard case .token(let token) = given else { return }
         #expect(token.reveal() == "third")
         #expect(await record.calls == 3)
     }

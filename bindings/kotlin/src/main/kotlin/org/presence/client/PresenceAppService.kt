@@ -50,8 +50,10 @@ public class PresenceAppService internal constructor(
 
     init {
         watcher.invokeOnCompletion {
-            channel.startShutdown()
-            atEnd = Observations(channel.recentStates(), channel.counters())
+            ifOpen {
+                channel.startShutdown()
+                atEnd = Observations(channel.recentStates(), channel.counters())
+            }
             if (mutableState.value !is ConnectionState.Ended) {
                 mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }

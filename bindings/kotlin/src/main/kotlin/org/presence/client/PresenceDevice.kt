@@ -86,8 +86,10 @@ public class PresenceDevice internal constructor(
 
     init {
         watcher.invokeOnCompletion {
-            channel.startShutdown()
-            atEnd = Observations(channel.recentStates(), channel.counters())
+            ifOpen {
+                channel.startShutdown()
+                atEnd = Observations(channel.recentStates(), channel.counters())
+            }
             if (mutableState.value !is ConnectionState.Ended) {
                 mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
