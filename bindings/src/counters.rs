@@ -1,6 +1,6 @@
-//! What channels and stored maps have counted.
+//! The counters of channels and stored maps.
 
-/// What a channel has counted since it was opened. A counter that the kind of channel does not have
+/// The counters of a channel since it was opened. A counter that the kind of channel does not have
 /// is zero.
 #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
 pub struct ChannelCounters {
@@ -17,8 +17,8 @@ pub struct ChannelCounters {
     pub skipped: u64,
     /// The receipts that were dropped because the app pulled too slowly; of a back end only.
     pub receipts_dropped: u64,
-    /// The updates that waited for the app and were replaced by a newer one of the same user or by a
-    /// snapshot; of a back end only.
+    /// The updates that waited for the app and were replaced by a newer one of the same user or by
+    /// a snapshot; of a back end only.
     pub updates_merged: u64,
     /// The requests without a reply within the time limit; of a back end only.
     pub requests_timed_out: u64,
@@ -39,7 +39,7 @@ impl From<presence_client::ChannelCounters> for ChannelCounters {
     }
 }
 
-/// What was counted about the file of a channel or a map.
+/// The counters of the file of a channel or a map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, uniffi::Record)]
 pub struct StorageCounters {
     /// The documents that were saved.

@@ -70,8 +70,8 @@ impl CredentialCache {
         Ok(Arc::new(Self { cache, _counted: CountedObject::new() }))
     }
 
-    /// Looks for a valid credential with a number greater than `after`, 0 for any. If there is none,
-    /// one of the callers has to fetch one, and the others wait for its result.
+    /// Looks for a valid credential with a number greater than `after`, 0 for any. If there is
+    /// none, one of the callers has to fetch one, and the others wait for its result.
     ///
     /// # Errors
     ///
@@ -99,9 +99,9 @@ impl CredentialCache {
         })
     }
 
-    /// Returns the argument `after` of a lookup for the request of a channel that got the credential
-    /// `last_given`, 0 for none of this cache. If the channel says that its credential has expired,
-    /// that one is forgotten.
+    /// Returns the argument `after` of a lookup for the request of a channel that got the
+    /// credential `last_given`, 0 for none of this cache. If the channel says that its credential
+    /// has expired, that one is forgotten.
     ///
     /// # Errors
     ///
@@ -114,8 +114,8 @@ impl CredentialCache {
         Ok(self.cache.lookup_after(reason.try_into()?, last_given))
     }
 
-    /// Forgets a credential that the server has refused, for example in a REST call. It is not given
-    /// again, also if a fetch returns it once more. A fresh credential is kept.
+    /// Forgets a credential that the server has refused, for example in a REST call. It is not
+    /// given again, also if a fetch returns it once more. A fresh credential is kept.
     pub fn invalidate(&self, refused: Credential) {
         self.cache.invalidate(&refused.into());
     }

@@ -38,8 +38,8 @@ pub struct DeviceOptions {
     #[uniffi(default = None)]
     pub visibility: Option<Vec<String>>,
     /// The path of a file in which the channel keeps the acknowledgements that the server has not
-    /// confirmed and the notifications that were marked as shown, over restarts of the app. Only the
-    /// owner can read it, and it holds no secrets. By default they are not kept.
+    /// confirmed and the notifications that were marked as shown, over restarts of the app. Only
+    /// the owner can read it, and it holds no secrets. By default they are not kept.
     #[uniffi(default = None)]
     pub storage_file: Option<String>,
     /// The time limits.
@@ -195,8 +195,8 @@ impl DeviceChannel {
 
     /// Waits until the channel needs a credential, and returns the request; none after the end of
     /// the channel. The same request is returned again until `confirm_credential_request` is called
-    /// with its number, so a cancelled call loses nothing. A request that was answered or replaced is
-    /// not returned any more.
+    /// with its number, so a cancelled call loses nothing. A request that was answered or replaced
+    /// is not returned any more.
     ///
     /// # Errors
     ///
@@ -347,9 +347,9 @@ impl DeviceChannel {
         Ok(())
     }
 
-    /// Records that the user has seen a notification that the app does not acknowledge yet. With the
-    /// option `storage_file` it is not delivered again after a restart of the app. The last 1,000
-    /// are kept.
+    /// Records that the user has seen a notification that the app does not acknowledge yet. With
+    /// the option `storage_file` it is not delivered again after a restart of the app. The last
+    /// 1,000 are kept.
     ///
     /// # Errors
     ///

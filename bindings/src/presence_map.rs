@@ -70,9 +70,10 @@ impl PresenceMap {
         Self::with_map(MapOfUsers::InMemory(presence_client::PresenceMap::new()))
     }
 
-    /// Loads the map of a file, in which it is kept from then on, with the cursor that belongs to it.
-    /// The map is empty if there is no file, or one that cannot be read: see `storage_counters`. Pass
-    /// `cursor()` to the options of the channel, so that it continues there.
+    /// Loads the map of a file, in which it is kept from then on, with the cursor that belongs to
+    /// it. The map is empty if there is no file, or one that cannot be read: see
+    /// `storage_counters`. Pass `cursor()` to the options of the channel, so that it continues
+    /// there.
     ///
     /// Map and cursor are saved together, at most once a second. After a crash the changes of the
     /// last moments come again, and none is missed. Only the owner can read the file. It holds the

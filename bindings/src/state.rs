@@ -77,8 +77,8 @@ impl ConnectionState {
     }
 }
 
-/// A change of the connection state of a channel. The state has the reason for it: `Waiting` after a
-/// lost connection, for example.
+/// A change of the connection state of a channel. The state has the reason for it: `Waiting` after
+/// a lost connection, for example.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct StateChange {
     /// The time of the change: milliseconds since 1970 UTC.

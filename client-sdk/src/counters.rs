@@ -1,8 +1,8 @@
-//! What a channel has counted since it was opened.
+//! The counters of a channel.
 
 use std::time::Duration;
 
-/// What a channel has counted since it was opened. A counter that the kind of channel does not have
+/// The counters of a channel since it was opened. A counter that the kind of channel does not have
 /// is zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

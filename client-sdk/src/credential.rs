@@ -74,14 +74,15 @@ pub enum CredentialError {
 
 /// A provider of fresh credentials.
 ///
-/// Every function from [`CredentialReason`] to a suitable future is a provider. Several channels that
-/// share a provider can use a [`CredentialCache`](crate::CredentialCache).
+/// Every function from [`CredentialReason`] to a suitable future is a provider. Several channels
+/// that share a provider can use a [`CredentialCache`](crate::CredentialCache).
 ///
 /// Each call runs in a task of its own. A newer request of the channel and
 /// [`set_credential`](crate::DeviceChannel::set_credential) cancel it, and so does the end of the
-/// channel. A call that never returns, or that panics, therefore does not hold up the channel. A call
-/// that blocks its thread holds up one thread of the runtime, and cannot be cancelled before it
-/// returns: a runtime with one thread stands still meanwhile. Use `spawn_blocking` for such work.
+/// channel. A call that never returns, or that panics, therefore does not hold up the channel. A
+/// call that blocks its thread holds up one thread of the runtime, and cannot be cancelled before
+/// it returns: a runtime with one thread stands still meanwhile. Use `spawn_blocking` for such
+/// work.
 pub trait CredentialProvider: Send + Sync + 'static {
     /// Returns a fresh credential. The future may be dropped before it is done.
     ///

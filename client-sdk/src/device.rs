@@ -9,6 +9,7 @@ mod event;
 mod event_queue;
 mod events;
 mod kept;
+mod kept_ids;
 mod options;
 mod protocol;
 mod renewal;

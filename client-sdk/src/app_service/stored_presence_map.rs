@@ -16,12 +16,13 @@ use crate::storage::{Saver, Storage, StorageCounters, StoredUsers};
 /// The minimum time between two saves.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A [`PresenceMap`] that is kept in a [`Storage`] with the cursor that belongs to it. A program that
-/// is restarted continues where it stopped: it has the users of before, and gets the changes since.
+/// A [`PresenceMap`] that is kept in a [`Storage`] with the cursor that belongs to it. A program
+/// that is restarted continues where it stopped: it has the users of before, and gets the changes
+/// since.
 ///
 /// Map and cursor are saved together as one document, at most once a second, after the events were
-/// applied. After a crash the program therefore gets the changes of the last moments again, and never
-/// misses one. Receipts that were not pulled yet can be missed.
+/// applied. After a crash the program therefore gets the changes of the last moments again, and
+/// never misses one. Receipts that were not pulled yet can be missed.
 ///
 /// The document has the cursor, and of each user who is not offline the PUID, the status, the text,
 /// the version and the time. It has no API key.

@@ -12,7 +12,8 @@ use crate::wall_clock;
 
 /// The time before its end at which a cached credential is not given any more.
 const DEFAULT_MARGIN: Duration = Duration::from_secs(30);
-/// The maximum number of refused credentials that are remembered. Beyond it the oldest is forgotten.
+/// The maximum number of refused credentials that are remembered. Beyond it the oldest is
+/// forgotten.
 const MAX_REFUSED: usize = 8;
 
 /// A credential and its end.
@@ -27,13 +28,13 @@ pub struct ExpiringCredential {
 /// A cache of one user's credential, which several channels and REST calls share. Clones share the
 /// cache.
 ///
-/// It gives the same credential again until 30 seconds before its end. Of several callers that need a
-/// fresh one, one fetches it and the others wait for it; if the fetch fails, they get its error. A
-/// credential that the server has refused is not given again. [`CachedProvider`](crate::CachedProvider)
-/// uses it for channels.
+/// It gives the same credential again until 30 seconds before its end. Of several callers that need
+/// a fresh one, one fetches it and the others wait for it; if the fetch fails, they get its error.
+/// A credential that the server has refused is not given again.
+/// [`CachedProvider`](crate::CachedProvider) uses it for channels.
 ///
-/// The cache suits session tokens. An identity assertion is accepted again only for the same device,
-/// so several channels cannot share one.
+/// The cache suits session tokens. An identity assertion is accepted again only for the same
+/// device, so several channels cannot share one.
 #[derive(Clone)]
 pub struct CredentialCache {
     shared: Arc<SharedCache>,
@@ -93,9 +94,9 @@ impl CredentialCache {
         Self { shared: Arc::new(SharedCache { state, changed, margin, now }) }
     }
 
-    /// Looks for a valid credential with a number greater than `after`, 0 for any. If there is none,
-    /// one of the callers gets [`CredentialLookup::Missing`], and the others wait for its result.
-    /// Cancel-safe.
+    /// Looks for a valid credential with a number greater than `after`, 0 for any. If there is
+    /// none, one of the callers gets [`CredentialLookup::Missing`], and the others wait for its
+    /// result. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -166,8 +167,8 @@ impl CredentialCache {
     }
 
     /// Returns the argument of [`lookup`](Self::lookup) for the request of a channel that got the
-    /// credential `last_given`, 0 for none of this cache. If the channel says that its credential has
-    /// expired, that one is forgotten.
+    /// credential `last_given`, 0 for none of this cache. If the channel says that its credential
+    /// has expired, that one is forgotten.
     pub fn lookup_after(&self, reason: CredentialReason, last_given: u64) -> u64 {
         self.with(|state| match (reason, last_given) {
             (CredentialReason::First, _) => 0,

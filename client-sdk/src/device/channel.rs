@@ -129,9 +129,9 @@ impl DeviceChannel {
     /// Reports that there is no credential for the request of this number. After
     /// [`CredentialError::Unavailable`] the channel repeats the request with a new number after a
     /// wait, which grows with each failure as the wait before a reconnect does. A hint such as
-    /// [`network_changed`](Self::network_changed) shortens the wait, and a credential ends it. After
-    /// [`CredentialError::SignedOut`] the state is
-    /// [`SignedOut`](ConnectionState::SignedOut). A report of an older request has no effect.
+    /// [`network_changed`](Self::network_changed) shortens the wait, and a credential ends it.
+    /// After [`CredentialError::SignedOut`] the state is [`SignedOut`](ConnectionState::SignedOut).
+    /// A report of an older request has no effect.
     pub fn report_credential_failure(&self, number: u64, error: &CredentialError) {
         credential_task::report_failure(&self.handle, number, error);
     }

@@ -15,8 +15,8 @@ pub enum DeviceEvent {
     /// [acknowledged](crate::DeviceChannel::acknowledge), but never twice within one channel.
     Notification(LiveNotification),
     /// The channel needs a credential: see
-    /// [`set_credential`](crate::DeviceChannel::set_credential). An application that has none at the
-    /// moment calls
+    /// [`set_credential`](crate::DeviceChannel::set_credential). An application that has none at
+    /// the moment calls
     /// [`report_credential_failure`](crate::DeviceChannel::report_credential_failure), and gets the
     /// event again after a wait. A channel with a credential provider has no such events.
     CredentialWanted(CredentialRequest),

@@ -11,7 +11,7 @@ use super::credential_requests::RequestState;
 use super::credentials::{DeviceCredentials, RefusedCredential};
 use super::desired::{DesiredState, SentContent};
 use super::event_queue::{AddResult, DeviceEventQueue};
-use super::kept::KeptIds;
+use super::kept_ids::KeptIds;
 use super::options::DeviceOptions;
 use super::renewal::Renewal;
 use crate::channel::{Disconnect, NextStep, ProtocolState, RecentStates, UnreadableFrames};

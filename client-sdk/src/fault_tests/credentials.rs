@@ -1,4 +1,5 @@
-//! Credential providers that fail, hang and block, and applications that answer requests themselves.
+//! Credential providers that fail, hang and block, and applications that answer requests
+//! themselves.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};

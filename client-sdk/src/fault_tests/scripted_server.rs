@@ -160,7 +160,7 @@ type Peer = WebSocketStream<TcpStream>;
 /// The text frames that have arrived.
 type Frames = Arc<Mutex<Vec<String>>>;
 
-/// What the connections of a server have received.
+/// The pings and frames that the connections of a server have received.
 #[derive(Clone)]
 struct Observed {
     pings: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! What is kept over restarts, and storages that fail, hang and hold nonsense.
+//! State over restarts, and storages that fail, hang and hold nonsense.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -157,7 +157,7 @@ async fn a_storage_that_fails_or_hangs_does_not_hold_up_the_channel() {
     let saves = storage.saves.load(Ordering::SeqCst);
     storage.hold_up(false);
     wait_for_document(&storage, |text| text.contains(&id(499).to_string())).await;
-    // Of many changes during one save only the last one is saved.
+    // Only the last one of many changes during one save is saved.
     assert!(storage.saves.load(Ordering::SeqCst) <= saves + 2);
 }
 
@@ -197,7 +197,7 @@ async fn a_map_and_its_cursor_are_restored_together() {
     let known = restored.read(|map| map.get(&Puid::from_bits(1)).cloned()).unwrap();
     assert_eq!(known.message.as_deref(), Some("2"));
     assert!(!restored.read(crate::PresenceMap::is_live));
-    // What is sent again changes nothing.
+    // An update that is sent again changes nothing.
     assert!(restored.apply(&updates(2, "c2")).is_empty());
 }
 

@@ -51,7 +51,7 @@ pub(super) fn decode<D: Document>(document: &[u8]) -> Option<D> {
     serde_json::from_slice(document).ok()
 }
 
-/// What a device keeps.
+/// The content of the document of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredDevice {
     /// The acknowledgements that the server has not confirmed.
@@ -64,7 +64,7 @@ impl Document for StoredDevice {
     const KIND: &'static str = "device";
 }
 
-/// What a back end keeps: users and the cursor that belongs to them.
+/// The content of the document of a back end: users and the cursor that belongs to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredUsers {
     /// The place in the stream up to which the users are complete.

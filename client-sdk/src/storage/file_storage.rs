@@ -10,8 +10,8 @@ use super::place::Storage;
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// A storage in a file, which only the owner can read. The file is replaced atomically: after a
-/// crash it holds either the earlier document or the new one. The new one is first written to a file
-/// beside it with the suffix `.new`. Only one program at a time may use a file.
+/// crash it holds either the earlier document or the new one. The new one is first written to a
+/// file beside it with the suffix `.new`. Only one program at a time may use a file.
 #[derive(Debug, Clone)]
 pub struct FileStorage {
     path: PathBuf,

@@ -25,7 +25,7 @@ pub trait Storage: Send + Sync + 'static {
     fn save(&self, document: &[u8]) -> io::Result<()>;
 }
 
-/// What a channel or a map has counted about its storage.
+/// The counters of the storage of a channel or a map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StorageCounters {

@@ -32,15 +32,15 @@ public struct CredentialUnavailableError: Error {
 /// fresh one, one fetches it and the others wait. A credential that the server has refused is not
 /// given again.
 ///
-/// The cache suits session tokens. An identity assertion is accepted again only for the same device,
-/// so several channels cannot share one.
+/// The cache suits session tokens. An identity assertion is accepted again only for the same
+/// device, so several channels cannot share one.
 public final class CachedCredentials: Sendable {
     private let cache: CredentialCache
     private let fetch: @Sendable () async throws -> ExpiringCredential
 
-    /// Creates an empty cache. `margin` is the time before its end, in seconds, at which a credential
-    /// is not given any more. `fetch` fetches a fresh credential, and throws ``SignedOutError`` if
-    /// the user has to sign in first.
+    /// Creates an empty cache. `margin` is the time before its end, in seconds, at which a
+    /// credential is not given any more. `fetch` fetches a fresh credential, and throws
+    /// ``SignedOutError`` if the user has to sign in first.
     ///
     /// Throws ``PresenceError/InvalidArgument(reason:)`` if the time is not valid.
     public init(
@@ -85,7 +85,8 @@ public final class CachedCredentials: Sendable {
         }
     }
 
-    /// Calls the function of the app. If this task is cancelled, another caller fetches a credential.
+    /// Calls the function of the app. If this task is cancelled, another caller fetches a
+    /// credential.
     private func fetch(for task: CredentialFetch) async throws -> CachedCredential {
         do {
             let fresh = try await fetch()

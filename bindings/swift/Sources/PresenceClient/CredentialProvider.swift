@@ -13,10 +13,10 @@ extension DeviceChannel {
     /// }
     /// ```
     ///
-    /// If `provider` throws, it is called again after a wait that grows with each failure, up to the
-    /// `backoffCeiling` of `ChannelTiming`. `networkChanged` and an app that becomes visible shorten
-    /// the wait. If it throws ``SignedOutError``, the state becomes `.signedOut`, and it is not
-    /// called again until the channel has another request.
+    /// If `provider` throws, it is called again after a wait that grows with each failure, up to
+    /// the `backoffCeiling` of `ChannelTiming`. `networkChanged` and an app that becomes visible
+    /// shorten the wait. If it throws ``SignedOutError``, the state becomes `.signedOut`, and it is
+    /// not called again until the channel has another request.
     ///
     /// A call is cancelled by a newer request of the channel, by `setCredential` and by the end of
     /// the channel. A call that does not heed its cancellation is left to itself: its result is

@@ -32,8 +32,8 @@ public class CredentialUnavailableException(message: String) : Exception(message
  * so several devices cannot share one.
  *
  * @param margin the time before its end at which a credential is not given any more
- * @param fetch fetches a fresh credential. It throws [SignedOutException] if the user has to sign in
- * first
+ * @param fetch fetches a fresh credential. It throws [SignedOutException] if the user has to sign
+ * in first
  */
 public class CachedCredentials(
     margin: Duration = 30.seconds,

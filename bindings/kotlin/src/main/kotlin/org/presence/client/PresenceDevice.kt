@@ -22,13 +22,13 @@ public fun interface CredentialProvider {
      *
      * If it throws, a `CancellationException` of its own included, it is called again after a wait
      * that grows with each failure, up to the `backoffCeiling` of [ChannelTiming].
-     * [PresenceDevice.networkChanged] and an app that becomes visible shorten the wait. If it throws
-     * [SignedOutException], the state becomes [ConnectionState.SignedOut], and it is not called
-     * again until the app calls [PresenceDevice.setCredential].
+     * [PresenceDevice.networkChanged] and an app that becomes visible shorten the wait. If it
+     * throws [SignedOutException], the state becomes [ConnectionState.SignedOut], and it is not
+     * called again until the app calls [PresenceDevice.setCredential].
      *
-     * A call is cancelled by a newer request of the channel, by [PresenceDevice.setCredential] and by
-     * the end of the channel. A call that blocks its thread cannot be cancelled before it returns;
-     * the channel goes on meanwhile.
+     * A call is cancelled by a newer request of the channel, by [PresenceDevice.setCredential] and
+     * by the end of the channel. A call that blocks its thread cannot be cancelled before it
+     * returns; the channel goes on meanwhile.
      */
     public suspend fun credential(reason: CredentialReason): Credential
 }
@@ -228,7 +228,9 @@ public class PresenceDevice internal constructor(
         }
     }
 
-    /** Calls the provider until the request is over: a credential was set, or there is a newer one. */
+    /**
+     * Calls the provider until the request is over: a credential was set, or there is a newer one.
+     */
     private suspend fun answerRequest(
         request: NumberedCredentialRequest,
         provider: CredentialProvider,
