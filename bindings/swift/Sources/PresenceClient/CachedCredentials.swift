@@ -21,9 +21,10 @@ public struct CredentialUnavailableError: Error {
 ///
 /// ```swift
 /// let credentials = try CachedCredentials {
-///     let session = try await api.signIn(assertion: try await assertion(), scope: .device, label: nil)
-///     return ExpiringCredential(
-///         .token(token: session.token), expiresAt: Date(timeIntervalSince1970: Double(session.expiresAtMs) / 1000))
+///     let session = try await api.signIn(
+///         assertion: try await assertion(), scope: .device, label: nil)
+///     let expiresAt = Date(timeIntervalSince1970: Double(session.expiresAtMs) / 1000)
+///     return ExpiringCredential(.token(token: session.token), expiresAt: expiresAt)
 /// }
 /// async let provided: Void = channel.provideCredentials(from: credentials.provider())
 /// ```

@@ -19,7 +19,8 @@ public class CredentialUnavailableException(message: String) : Exception(message
  * ```
  * val credentials = CachedCredentials {
  *     val session = api.signIn(assertion(), SessionScope.DEVICE, null)
- *     ExpiringCredential(Credential.Token(session.token), Instant.ofEpochMilli(session.expiresAtMs))
+ *     val expiresAt = Instant.ofEpochMilli(session.expiresAtMs)
+ *     ExpiringCredential(Credential.Token(session.token), expiresAt)
  * }
  * val device = PresenceDevice.open(scope, options, credentials.provider())
  * ```
