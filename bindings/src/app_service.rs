@@ -6,13 +6,14 @@ use presence_client::{AppServiceEvents, Receipt, ServerUrl};
 
 use crate::cancel::CancelToken;
 use crate::confirmed_source::{ConfirmedSource, Source};
+use crate::counters::ChannelCounters;
 use crate::error::PresenceError;
 use crate::notify::{NewNotification, NotifyBatch, NotifyResult, QueryResult, QueuedNotification};
 use crate::object_count::CountedObject;
 use crate::presence::{PresenceUpdate, parse_id, parse_ids};
 use crate::runtime;
 use crate::secret::Secret;
-use crate::state::{ChannelTiming, ConnectionState, to_timing, to_tls};
+use crate::state::{ChannelTiming, ConnectionState, StateChange, to_timing, to_tls};
 
 /// The options of the channel of a back end.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -309,6 +310,17 @@ impl AppServiceChannel {
     /// refused the current key.
     pub fn set_api_key(&self, api_key: Arc<Secret>) {
         self.channel.set_api_key(api_key.text());
+    }
+
+    /// Returns what the channel has counted since it was opened.
+    pub fn counters(&self) -> ChannelCounters {
+        self.channel.counters().into()
+    }
+
+    /// Returns the last 20 changes of the connection state, the oldest one first. The last one is
+    /// the current state.
+    pub fn recent_states(&self) -> Vec<StateChange> {
+        self.channel.recent_states().into_iter().map(Into::into).collect()
     }
 
     /// Returns the number of frames, and of entries in them, that this version could not read and

@@ -1,18 +1,20 @@
 //! The channel of a device.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use presence_client::{CredentialRequests, Notifications, ServerUrl};
+use presence_client::{CredentialError, FileStorage, Notifications, ServerUrl};
 
 use crate::cancel::CancelToken;
 use crate::confirmed_source::{ConfirmedSource, Source};
+use crate::counters::{ChannelCounters, StorageCounters};
 use crate::error::PresenceError;
 use crate::object_count::CountedObject;
 use crate::presence::{PresenceStatus, parse_id, parse_ids, parse_status_text, signed_millis};
 use crate::runtime;
 use crate::secret::Credential;
 use crate::state::{
-    AppVisibility, ChannelTiming, ConnectionState, CredentialReason, to_timing, to_tls,
+    AppVisibility, ChannelTiming, ConnectionState, CredentialReason, StateChange, to_timing, to_tls,
 };
 
 /// The options of a device channel.
@@ -35,6 +37,11 @@ pub struct DeviceOptions {
     /// The Applications that see this device. By default all that have a grant of the user.
     #[uniffi(default = None)]
     pub visibility: Option<Vec<String>>,
+    /// The path of a file in which the channel keeps the acknowledgements that the server has not
+    /// confirmed and the notifications that were marked as shown, over restarts of the app. Only
+    /// the owner can read it, and it holds no secrets. By default they are not kept.
+    #[uniffi(default = None)]
+    pub storage_file: Option<String>,
     /// The time limits.
     #[uniffi(default = None)]
     pub timing: Option<ChannelTiming>,
@@ -55,6 +62,7 @@ impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
         converted.status = options.status.map_or(converted.status, Into::into);
         converted.message = parse_status_text(options.message)?;
         converted.visibility = visibility.map(|list| parse_ids(list, "visibility")).transpose()?;
+        converted.storage = options.storage_file.map(|path| Arc::new(FileStorage::new(path)) as _);
         converted.timing = to_timing(options.timing)?;
         converted.tls = to_tls(options.root_certificates);
         Ok(converted)
@@ -107,10 +115,11 @@ pub struct NumberedNotification {
     pub notification: LiveNotification,
 }
 
-/// A request for a credential, with the number with which the app confirms that it has received it.
+/// A request for a credential, with the number with which the app confirms that it has received it,
+/// and reports that it has no credential.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct NumberedCredentialRequest {
-    /// The number. The first request of a channel has the number 1.
+    /// The number. It grows with each request of a channel, from 1.
     pub number: u64,
     /// The reason why the channel needs a credential.
     pub reason: CredentialReason,
@@ -124,14 +133,6 @@ impl Source for Notifications {
     }
 }
 
-impl Source for CredentialRequests {
-    type Item = CredentialReason;
-
-    async fn next(&mut self) -> Option<CredentialReason> {
-        CredentialRequests::next(self).await.map(Into::into)
-    }
-}
-
 /// The presence of one device. It reports the status, reports it again after each reconnect, and
 /// receives live notifications.
 ///
@@ -141,7 +142,8 @@ impl Source for CredentialRequests {
 pub struct DeviceChannel {
     channel: presence_client::DeviceChannel,
     notifications: ConfirmedSource<Notifications>,
-    credential_requests: ConfirmedSource<CredentialRequests>,
+    /// The number of the last request for a credential that the app has confirmed.
+    confirmed_request: AtomicU64,
     _counted: CountedObject,
 }
 
@@ -156,11 +158,11 @@ impl DeviceChannel {
     pub fn open(options: DeviceOptions) -> Result<Arc<Self>, PresenceError> {
         let options = options.try_into()?;
         let (channel, events) = runtime::call(|| presence_client::DeviceChannel::open(options))?;
-        let (notifications, credential_requests) = events.split();
+        let (notifications, _) = events.split();
         Ok(Arc::new(Self {
             channel,
             notifications: ConfirmedSource::new(notifications),
-            credential_requests: ConfirmedSource::new(credential_requests),
+            confirmed_request: AtomicU64::new(0),
             _counted: CountedObject::new(),
         }))
     }
@@ -191,9 +193,10 @@ impl DeviceChannel {
         self.notifications.confirm(number);
     }
 
-    /// Waits until the channel needs a credential, and returns the reason; none after the end of
+    /// Waits until the channel needs a credential, and returns the request; none after the end of
     /// the channel. The same request is returned again until `confirm_credential_request` is called
-    /// with its number, so a cancelled call loses nothing. Only one caller may wait at a time.
+    /// with its number, so a cancelled call loses nothing. A request that was answered or replaced
+    /// is not returned any more.
     ///
     /// # Errors
     ///
@@ -203,15 +206,50 @@ impl DeviceChannel {
         &self,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Option<NumberedCredentialRequest>, PresenceError> {
-        let next = self.credential_requests.next();
+        let confirmed = self.confirmed_request.load(Ordering::Acquire);
+        let next = self.channel.wait_for_credential_request(confirmed);
         let next = runtime::wait(cancel, runtime::infallible(next)).await?;
-        Ok(next.map(|(number, reason)| NumberedCredentialRequest { number, reason }))
+        Ok(next.map(|request| NumberedCredentialRequest {
+            number: request.number,
+            reason: request.reason.into(),
+        }))
     }
 
     /// Confirms that the app has received the credential request of this number. It is not returned
     /// again.
     pub fn confirm_credential_request(&self, number: u64) {
-        self.credential_requests.confirm(number);
+        self.confirmed_request.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// Waits until a credential request is over: a credential was set, a newer request has replaced
+    /// it, or the channel has ended. The work for the request can then be cancelled.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` if the token was cancelled.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn next_credential_request_end(
+        &self,
+        number: u64,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<(), PresenceError> {
+        let end = self.channel.wait_for_credential_request_end(number);
+        runtime::wait(cancel, runtime::infallible(end)).await
+    }
+
+    /// Reports that the app has no credential for the request of this number at the moment. The
+    /// channel repeats the request with a new number after a wait that grows with each failure, as
+    /// the wait before a reconnect does. `network_changed` and an app that becomes visible shorten
+    /// the wait, and `set_credential` ends it. A report of an older request has no effect.
+    pub fn report_credential_failure(&self, number: u64) {
+        let error = CredentialError::Unavailable("the provider of the app has failed".to_owned());
+        self.channel.report_credential_failure(number, &error);
+    }
+
+    /// Reports that the user has to sign in before there is a credential for the request of this
+    /// number. The state becomes `SignedOut`. A report of an older request has no effect.
+    pub fn report_signed_out(&self, number: u64) {
+        self.channel.report_credential_failure(number, &CredentialError::SignedOut);
     }
 
     /// Waits until the connection state differs from `known`, and returns it. Returns the current
@@ -229,6 +267,22 @@ impl DeviceChannel {
     ) -> Result<Option<ConnectionState>, PresenceError> {
         let next = ConnectionState::next(known, &self.channel);
         runtime::wait(cancel, runtime::infallible(next)).await
+    }
+
+    /// Returns what the channel has counted since it was opened.
+    pub fn counters(&self) -> ChannelCounters {
+        self.channel.counters().into()
+    }
+
+    /// Returns what was counted about the file of the option `storage_file`.
+    pub fn storage_counters(&self) -> StorageCounters {
+        self.channel.storage_counters().into()
+    }
+
+    /// Returns the last 20 changes of the connection state, the oldest one first. The last one is
+    /// the current state.
+    pub fn recent_states(&self) -> Vec<StateChange> {
+        self.channel.recent_states().into_iter().map(Into::into).collect()
     }
 
     /// Returns the number of frames, and of entries in them, that this version could not read and
@@ -290,6 +344,18 @@ impl DeviceChannel {
     /// `InvalidArgument` if it is not a valid id.
     pub fn acknowledge(&self, id: String) -> Result<(), PresenceError> {
         self.channel.acknowledge(parse_id(&id, "id")?);
+        Ok(())
+    }
+
+    /// Records that the user has seen a notification that the app does not acknowledge yet. With
+    /// the option `storage_file` it is not delivered again after a restart of the app. The last
+    /// 1,000 are kept.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if it is not a valid id.
+    pub fn mark_shown(&self, id: String) -> Result<(), PresenceError> {
+        self.channel.mark_shown(parse_id(&id, "id")?);
         Ok(())
     }
 

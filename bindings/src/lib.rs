@@ -10,6 +10,8 @@ mod api;
 mod app_service;
 mod cancel;
 mod confirmed_source;
+mod counters;
+mod credential_cache;
 mod device;
 mod error;
 mod log;
@@ -32,6 +34,8 @@ pub use app_service::{
     NumberedAppServiceEvent, ReceiptState,
 };
 pub use cancel::CancelToken;
+pub use counters::{ChannelCounters, StorageCounters};
+pub use credential_cache::{CachedCredential, CredentialCache, CredentialFetch, CredentialLookup};
 pub use device::{
     DeviceChannel, DeviceOptions, LiveNotification, NumberedCredentialRequest, NumberedNotification,
 };
@@ -42,6 +46,6 @@ pub use object_count::debug_live_objects;
 pub use presence::{PresenceStatus, PresenceUpdate};
 pub use presence_map::{PresenceChange, PresenceMap};
 pub use secret::{Credential, Secret};
-pub use state::{AppVisibility, ChannelTiming, ConnectionState, CredentialReason};
+pub use state::{AppVisibility, ChannelTiming, ConnectionState, CredentialReason, StateChange};
 
 uniffi::setup_scaffolding!();

@@ -1,13 +1,16 @@
 //! The current presence of the users of an Application, kept in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use presence_client::{Snapshot, Updates};
+use presence_client::{FileStorage, Snapshot, StoredPresenceMap, Updates};
 
 use crate::app_service::AppServiceEvent;
+use crate::cancel::CancelToken;
+use crate::counters::StorageCounters;
 use crate::error::PresenceError;
 use crate::object_count::CountedObject;
 use crate::presence::{PresenceStatus, PresenceUpdate, parse_id};
+use crate::runtime;
 use crate::state::ConnectionState;
 
 /// A change that an event made to a presence map.
@@ -31,13 +34,31 @@ impl From<presence_client::PresenceChange> for PresenceChange {
 /// gap and a revoked grant too.
 #[derive(Debug, uniffi::Object)]
 pub struct PresenceMap {
-    map: Mutex<presence_client::PresenceMap>,
+    map: Mutex<MapOfUsers>,
     _counted: CountedObject,
 }
 
+/// The map, with or without a file.
+#[derive(Debug)]
+enum MapOfUsers {
+    InMemory(presence_client::PresenceMap),
+    Stored(StoredPresenceMap),
+}
+
 impl PresenceMap {
-    fn with<T>(&self, work: impl FnOnce(&mut presence_client::PresenceMap) -> T) -> T {
-        work(&mut self.map.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_map(map: MapOfUsers) -> Arc<Self> {
+        Arc::new(Self { map: Mutex::new(map), _counted: CountedObject::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, MapOfUsers> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&presence_client::PresenceMap) -> T) -> T {
+        match &*self.lock() {
+            MapOfUsers::InMemory(map) => work(map),
+            MapOfUsers::Stored(map) => map.read(work),
+        }
     }
 }
 
@@ -46,7 +67,59 @@ impl PresenceMap {
     /// Creates an empty map, in which all users are offline.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { map: Mutex::default(), _counted: CountedObject::new() })
+        Self::with_map(MapOfUsers::InMemory(presence_client::PresenceMap::new()))
+    }
+
+    /// Loads the map of a file, in which it is kept from then on, with the cursor that belongs to
+    /// it. The map is empty if there is no file, or one that cannot be read: see
+    /// `storage_counters`. Pass `cursor()` to the options of the channel, so that it continues
+    /// there.
+    ///
+    /// Map and cursor are saved together, at most once a second. After a crash the changes of the
+    /// last moments come again, and none is missed. Only the owner can read the file. It holds the
+    /// PUIDs, statuses and texts of the users who are not offline, and no API key.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` if the token was cancelled.
+    #[uniffi::constructor(default(cancel = None))]
+    pub async fn load(
+        file: String,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Arc<Self>, PresenceError> {
+        let map = StoredPresenceMap::load(Arc::new(FileStorage::new(file)));
+        Ok(Self::with_map(MapOfUsers::Stored(runtime::wait(cancel, map).await?)))
+    }
+
+    /// Returns the cursor that belongs to the map, if it is kept in a file and has one.
+    pub fn cursor(&self) -> Option<String> {
+        match &*self.lock() {
+            MapOfUsers::InMemory(_) => None,
+            MapOfUsers::Stored(map) => map.cursor(),
+        }
+    }
+
+    /// Waits until all events that were applied are saved, or until saving them has failed. Returns
+    /// at once if the map is not kept in a file.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` if the token was cancelled.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn flush(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
+        let flushed = match &*self.lock() {
+            MapOfUsers::InMemory(_) => return Ok(()),
+            MapOfUsers::Stored(map) => map.flush(),
+        };
+        runtime::wait(cancel, runtime::infallible(flushed)).await
+    }
+
+    /// Returns what was counted about the file.
+    pub fn storage_counters(&self) -> StorageCounters {
+        match &*self.lock() {
+            MapOfUsers::InMemory(_) => StorageCounters::default(),
+            MapOfUsers::Stored(map) => map.storage_counters().into(),
+        }
     }
 
     /// Applies an event, and returns the changes: different statuses or status texts, and revoked
@@ -70,7 +143,10 @@ impl PresenceMap {
             }
             AppServiceEvent::Receipts { .. } => return Ok(Vec::new()),
         };
-        let changes = self.with(|map| map.apply(&event));
+        let changes = match &mut *self.lock() {
+            MapOfUsers::InMemory(map) => map.apply(&event),
+            MapOfUsers::Stored(map) => map.apply(&event),
+        };
         Ok(changes.into_iter().map(Into::into).collect())
     }
 
@@ -101,13 +177,13 @@ impl PresenceMap {
 
     /// Returns the number of users who are not offline.
     pub fn count(&self) -> u64 {
-        self.with(|map| map.len()) as u64
+        self.with(presence_client::PresenceMap::len) as u64
     }
 
     /// Returns true if the map is up to date: a snapshot or update has arrived since the channel
     /// was last connected. Otherwise the map shows the earlier presence.
     pub fn is_live(&self) -> bool {
-        self.with(|map| map.is_live())
+        self.with(presence_client::PresenceMap::is_live)
     }
 }
 

@@ -63,6 +63,19 @@ impl From<Credential> for presence_client::Credential {
     }
 }
 
+impl From<presence_client::Credential> for Credential {
+    fn from(credential: presence_client::Credential) -> Self {
+        match credential {
+            presence_client::Credential::Assertion(text) => {
+                Self::Assertion { assertion: Secret::from_secret(text) }
+            }
+            presence_client::Credential::Token(text) => {
+                Self::Token { token: Secret::from_secret(text) }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

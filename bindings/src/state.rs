@@ -5,6 +5,7 @@ use std::time::Duration;
 use presence_client::{Timing, Tls};
 
 use crate::error::{EndReason, PresenceError};
+use crate::presence::signed_millis;
 
 /// The connection state of a channel.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
@@ -76,6 +77,22 @@ impl ConnectionState {
     }
 }
 
+/// A change of the connection state of a channel. The state has the reason for it: `Waiting` after
+/// a lost connection, for example.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct StateChange {
+    /// The time of the change: milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// The state that began then.
+    pub state: ConnectionState,
+}
+
+impl From<presence_client::StateChange> for StateChange {
+    fn from(change: presence_client::StateChange) -> Self {
+        Self { at_ms: signed_millis(change.at), state: change.state.into() }
+    }
+}
+
 /// A channel of the SDK, of either kind, with a connection state.
 pub(crate) trait StateChannel {
     /// Returns the state.
@@ -120,6 +137,20 @@ pub enum CredentialReason {
     },
     /// The server accepted the credential before, and does not accept it any more.
     Expired,
+}
+
+impl TryFrom<CredentialReason> for presence_client::CredentialReason {
+    type Error = PresenceError;
+
+    fn try_from(reason: CredentialReason) -> Result<Self, PresenceError> {
+        Ok(match reason {
+            CredentialReason::First => Self::First,
+            CredentialReason::Expiring { within_seconds } => {
+                Self::Expiring { within: to_duration(within_seconds)? }
+            }
+            CredentialReason::Expired => Self::Expired,
+        })
+    }
 }
 
 impl From<presence_client::CredentialReason> for CredentialReason {
@@ -199,7 +230,11 @@ pub(crate) fn to_timing(given: Option<ChannelTiming>) -> Result<Timing, Presence
 }
 
 fn duration_or(seconds: Option<f64>, default: Duration) -> Result<Duration, PresenceError> {
-    let Some(seconds) = seconds else { return Ok(default) };
+    seconds.map_or(Ok(default), to_duration)
+}
+
+/// Returns a time in seconds as a duration.
+pub(crate) fn to_duration(seconds: f64) -> Result<Duration, PresenceError> {
     Duration::try_from_secs_f64(seconds).map_err(|error| {
         PresenceError::invalid_argument(format!("{seconds} seconds is not a valid time: {error}"))
     })

@@ -8,8 +8,10 @@ mod options;
 mod presence_map;
 mod protocol;
 mod requests;
+mod stored_presence_map;
 
 pub use channel::{AppServiceChannel, AppServiceEvents};
 pub use event::{AppServiceEvent, Receipts, Snapshot, Updates};
 pub use options::AppServiceOptions;
 pub use presence_map::{PresenceChange, PresenceMap};
+pub use stored_presence_map::StoredPresenceMap;

@@ -51,6 +51,15 @@ pub enum CredentialReason {
     Expired,
 }
 
+/// A request of a channel for a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialRequest {
+    /// The number of the request. It grows with each request of a channel, from 1.
+    pub number: u64,
+    /// The reason for which the channel needs a credential.
+    pub reason: CredentialReason,
+}
+
 /// The reason for which a [`CredentialProvider`] has no credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
@@ -65,7 +74,15 @@ pub enum CredentialError {
 
 /// A provider of fresh credentials.
 ///
-/// Every function from [`CredentialReason`] to a suitable future is a provider.
+/// Every function from [`CredentialReason`] to a suitable future is a provider. Several channels
+/// that share a provider can use a [`CredentialCache`](crate::CredentialCache).
+///
+/// Each call runs in a task of its own. A newer request of the channel and
+/// [`set_credential`](crate::DeviceChannel::set_credential) cancel it, and so does the end of the
+/// channel. A call that never returns, or that panics, therefore does not hold up the channel. A
+/// call that blocks its thread holds up one thread of the runtime, and cannot be cancelled before
+/// it returns: a runtime with one thread stands still meanwhile. Use `spawn_blocking` for such
+/// work.
 pub trait CredentialProvider: Send + Sync + 'static {
     /// Returns a fresh credential. The future may be dropped before it is done.
     ///

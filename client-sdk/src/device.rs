@@ -1,12 +1,15 @@
 //! The device channel.
 
 mod channel;
+mod credential_requests;
 mod credential_task;
 mod credentials;
 mod desired;
 mod event;
 mod event_queue;
 mod events;
+mod kept;
+mod kept_ids;
 mod options;
 mod protocol;
 mod renewal;

@@ -3,7 +3,9 @@
 mod api;
 mod app_service;
 mod channel;
+mod counters;
 mod credential;
+mod credential_cache;
 mod device;
 mod end_reason;
 mod error;
@@ -12,8 +14,10 @@ mod notification;
 mod retry_header;
 mod server_url;
 mod state;
+mod storage;
 mod timing;
 mod tls;
+mod wall_clock;
 
 #[cfg(test)]
 mod fault_tests;
@@ -25,9 +29,17 @@ pub use api::{
 };
 pub use app_service::{
     AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, PresenceChange,
-    PresenceMap, Receipts, Snapshot, Updates,
+    PresenceMap, Receipts, Snapshot, StoredPresenceMap, Updates,
 };
-pub use credential::{Credential, CredentialError, CredentialProvider, CredentialReason};
+pub use channel::StateWatch;
+pub use counters::ChannelCounters;
+pub use credential::{
+    Credential, CredentialError, CredentialProvider, CredentialReason, CredentialRequest,
+};
+pub use credential_cache::{
+    CachedCredential, CachedCredentials, CachedProvider, CredentialCache, CredentialFetch,
+    CredentialLookup, CredentialSource, ExpiringCredential,
+};
 pub use device::{
     CredentialRequests, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notifications,
 };
@@ -35,7 +47,8 @@ pub use end_reason::EndReason;
 pub use error::Error;
 pub use notification::NewNotification;
 pub use server_url::ServerUrl;
-pub use state::{AppVisibility, ConnectionState};
+pub use state::{AppVisibility, ConnectionState, StateChange};
+pub use storage::{FileStorage, Storage, StorageCounters};
 pub use timing::Timing;
 pub use tls::Tls;
 

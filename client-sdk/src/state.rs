@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_protocol::ApiError;
+use presence_protocol::{ApiError, UnixMillis};
 
 use crate::credential::CredentialReason;
 use crate::end_reason::EndReason;
@@ -33,6 +33,16 @@ pub enum ConnectionState {
     SignedOut(ApiError),
     /// The channel has ended for good.
     Ended(EndReason),
+}
+
+/// A change of the state of a channel. The state has the reason for it: a
+/// [`Waiting`](ConnectionState::Waiting) after a lost connection, for example.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateChange {
+    /// The wall-clock time of the change.
+    pub at: UnixMillis,
+    /// The state that began then.
+    pub state: ConnectionState,
 }
 
 /// The visibility of a phone app to its user.

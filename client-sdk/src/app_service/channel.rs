@@ -19,12 +19,13 @@ use super::options::AppServiceOptions;
 use super::protocol::AppServiceProtocol;
 use super::requests::{PendingRequest, Reply};
 use crate::channel::{
-    ChannelHandle, ChannelTask, Endpoint, ProtocolState, SharedState, run, runtime,
+    ChannelHandle, ChannelTask, Endpoint, ProtocolState, SharedState, StateWatch, run, runtime,
 };
+use crate::counters::ChannelCounters;
 use crate::error::Error;
 use crate::net::Connector;
 use crate::notification::NewNotification;
-use crate::state::ConnectionState;
+use crate::state::{ConnectionState, StateChange};
 use crate::timing::Timing;
 
 /// The maximum number of requests without a reply. Further calls wait.
@@ -139,6 +140,22 @@ impl AppServiceChannel {
         self.handle.update_as_app(|protocol| protocol.set_api_key(api_key));
     }
 
+    /// Returns what the channel has counted since it was opened.
+    pub fn counters(&self) -> ChannelCounters {
+        self.handle.counters()
+    }
+
+    /// Returns a receiver of the states of the channel, independent of the events.
+    pub fn watch_state(&self) -> StateWatch {
+        StateWatch::new(self.handle.shared())
+    }
+
+    /// Returns the last 20 changes of the state, the oldest one first. The last one is the current
+    /// state.
+    pub fn recent_states(&self) -> Vec<StateChange> {
+        self.handle.recent_states()
+    }
+
     /// Returns the number of frames, and of entries in them, that this version could not read and
     /// has skipped since the channel was opened.
     pub fn skipped(&self) -> u64 {
@@ -185,7 +202,10 @@ impl AppServiceChannel {
             let _guard = RequestGuard { handle: &self.handle, id };
             reply.await.unwrap_or(Err(Error::TimedOut))
         };
-        timeout(self.timing.request_timeout, replied).await.unwrap_or(Err(Error::TimedOut))
+        timeout(self.timing.request_timeout, replied).await.unwrap_or_else(|_| {
+            self.handle.with(AppServiceProtocol::count_timeout);
+            Err(Error::TimedOut)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use presence_protocol::open::{OpenPresence, OpenReceipt};
 
 use super::event::{AppServiceEvent, Receipts, Snapshot, Updates};
 use crate::channel::Pulled;
+use crate::counters::ChannelCounters;
 use crate::state::ConnectionState;
 
 /// The maximum number of receipts that wait for the application. Beyond it the oldest ones are
@@ -27,6 +28,9 @@ pub(super) struct AppServiceEventQueue {
     order: VecDeque<Puid>,
     receipts: VecDeque<OpenReceipt>,
     receipts_lost: u64,
+    /// The receipts that were dropped and the updates that were replaced, since the start.
+    receipts_dropped: u64,
+    updates_merged: u64,
     /// The cursor of the last frame that arrived.
     cursor: Option<String>,
     ended: bool,
@@ -40,6 +44,12 @@ impl AppServiceEventQueue {
     /// Returns the cursor at which the next connection resumes.
     pub(super) fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
+    }
+
+    /// Sets the counters of the queue.
+    pub(super) fn fill_counters(&self, counters: &mut ChannelCounters) {
+        counters.receipts_dropped = self.receipts_dropped;
+        counters.updates_merged = self.updates_merged;
     }
 
     pub(super) fn set_state(&mut self, state: ConnectionState) {
@@ -84,6 +94,7 @@ impl AppServiceEventQueue {
         snapshot.cursor.clone_from(&cursor);
         self.cursor = cursor.or(self.cursor.take());
         // The snapshot replaces all updates that wait.
+        self.updates_merged += self.updates.len() as u64;
         self.updates.clear();
         self.order.clear();
         self.snapshot = Some(snapshot);
@@ -97,6 +108,8 @@ impl AppServiceEventQueue {
         }
         if self.updates.insert(uid, update).is_none() {
             self.order.push_back(uid);
+        } else {
+            self.updates_merged += 1;
         }
     }
 
@@ -105,6 +118,7 @@ impl AppServiceEventQueue {
         let excess = self.receipts.len().saturating_sub(MAX_RECEIPTS);
         self.receipts.drain(..excess);
         self.receipts_lost += excess as u64;
+        self.receipts_dropped += excess as u64;
     }
 
     /// Takes the next event. The end of the channel comes after all other events.

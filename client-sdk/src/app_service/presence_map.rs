@@ -35,6 +35,11 @@ impl PresenceMap {
         Self::default()
     }
 
+    /// Returns a map of users who were not offline. It is not live before the next event.
+    pub(super) fn from_users(users: impl Iterator<Item = OpenPresence>) -> Self {
+        Self { users: users.map(|user| (user.uid, user)).collect(), is_live: false }
+    }
+
     /// Applies an event, and returns the changes: differences of status or text, and revoked
     /// grants.
     pub fn apply(&mut self, event: &AppServiceEvent) -> Vec<PresenceChange> {

@@ -12,7 +12,8 @@ use super::event::AppServiceEvent;
 use super::event_queue::AppServiceEventQueue;
 use super::options::AppServiceOptions;
 use super::requests::{Reply, Requests};
-use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled, UnreadableFrames};
+use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled, RecentStates, UnreadableFrames};
+use crate::counters::ChannelCounters;
 use crate::error::{Error, retry_after};
 use crate::state::ConnectionState;
 
@@ -25,10 +26,12 @@ pub(super) struct AppServiceProtocol {
     api_key: ApiKey,
     receipts: bool,
     state: ConnectionState,
+    recent_states: RecentStates,
     events: AppServiceEventQueue,
     requests: Requests,
     phase: AppServicePhase,
     unreadable: UnreadableFrames,
+    requests_timed_out: u64,
 }
 
 /// The API key, and whether the server has refused it.
@@ -56,10 +59,12 @@ impl AppServiceProtocol {
             api_key: ApiKey::Usable(options.api_key.clone()),
             receipts: options.receipts,
             events: AppServiceEventQueue::new(state.clone(), options.cursor.clone()),
+            recent_states: RecentStates::new(&state),
             state,
             requests: Requests::default(),
             phase: AppServicePhase::Open,
             unreadable: UnreadableFrames::default(),
+            requests_timed_out: 0,
         }
     }
 
@@ -86,6 +91,11 @@ impl AppServiceProtocol {
             (_, ApiKey::Refused(error)) => Err(Error::Refused(error.clone())),
             (_, ApiKey::Usable(_)) => Ok(&mut self.requests),
         }
+    }
+
+    /// Counts a request without a reply within the time limit.
+    pub(super) fn count_timeout(&mut self) {
+        self.requests_timed_out += 1;
     }
 
     /// Removes a request that no caller waits for.
@@ -207,6 +217,16 @@ impl ProtocolState for AppServiceProtocol {
         &self.state
     }
 
+    fn recent_states(&self) -> &RecentStates {
+        &self.recent_states
+    }
+
+    fn fill_counters(&self, counters: &mut ChannelCounters) {
+        self.events.fill_counters(counters);
+        counters.skipped = self.unreadable.skipped();
+        counters.requests_timed_out = self.requests_timed_out;
+    }
+
     fn set_state(&mut self, state: ConnectionState) -> bool {
         if self.state == state {
             return false;
@@ -214,6 +234,7 @@ impl ProtocolState for AppServiceProtocol {
         if let ConnectionState::Ended(end) = &state {
             self.requests.fail_all(&Error::Ended(end.clone()));
         }
+        self.recent_states.record(&state);
         self.state = state.clone();
         self.events.set_state(state);
         true

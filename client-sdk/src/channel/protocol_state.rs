@@ -3,6 +3,8 @@
 use tokio::time::Instant;
 
 use super::disconnect::{Disconnect, NextStep};
+use super::recent_states::RecentStates;
+use crate::counters::ChannelCounters;
 use crate::state::ConnectionState;
 
 /// The protocol of one channel, without a socket: frames and times go in, frames come out. It
@@ -49,6 +51,12 @@ pub(crate) trait ProtocolState: Send + 'static {
 
     /// Returns the state of the channel.
     fn state(&self) -> &ConnectionState;
+
+    /// Returns the last changes of the state.
+    fn recent_states(&self) -> &RecentStates;
+
+    /// Sets the counters of the protocol.
+    fn fill_counters(&self, counters: &mut ChannelCounters);
 
     /// Sets the state of the channel. Returns false if it is the current one.
     fn set_state(&mut self, state: ConnectionState) -> bool;

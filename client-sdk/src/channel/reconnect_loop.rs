@@ -10,7 +10,7 @@ use super::backoff::{Backoff, Jitter};
 use super::disconnect::{Disconnect, NextStep};
 use super::protocol_state::ProtocolState;
 use super::restart_limit::RestartLimit;
-use super::shared_state::SharedState;
+use super::shared_state::{SharedState, change_state};
 use super::socket::{self, Socket};
 use super::socket_loop::{SocketEnd, SocketLoop};
 use crate::end_reason::EndReason;
@@ -134,13 +134,21 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
         if was_stable {
             self.backoff.reset();
         }
-        match self.shared.with(|protocol| protocol.handle_disconnect(reason)) {
+        // The state changes under the same lock, so that no report of the application about the
+        // request for a credential comes between.
+        let step = self.shared.update_as_task(|protocol| {
+            let step = protocol.handle_disconnect(reason);
+            if let NextStep::AwaitCredential(state) = &step {
+                change_state(protocol, state.clone());
+            }
+            step
+        });
+        match step {
             NextStep::Reconnect => self.delay_unless_stable(was_stable),
             NextStep::AwaitCredential(state) => {
                 if matches!(state, ConnectionState::CredentialWanted(_)) {
                     self.delay_unless_stable(was_stable);
                 }
-                self.shared.set_connection_state(state);
             }
             NextStep::End(end) => return Some(end),
             NextStep::Retry { reason, at_least } => {
@@ -190,6 +198,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     ) -> Result<Result<Socket, Disconnect>, AttemptEnd> {
         let attempt = self.backoff.failures() + 1;
         self.shared.set_connection_state(ConnectionState::Connecting { attempt });
+        self.shared.meters().count_attempt();
         // A hint from before this attempt has no further effect.
         self.shared.take_hint();
         let path = self.shared.with(|protocol| protocol.path());

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::connection_meters::ConnectionMeters;
 use super::protocol_state::ProtocolState;
+use crate::counters::ChannelCounters;
 use crate::end_reason::EndReason;
-use crate::state::{AppVisibility, ConnectionState};
+use crate::state::{AppVisibility, ConnectionState, StateChange};
 
 /// The protocol state behind a lock that is never held over an await, with one notification for
 /// the task and one for the application.
@@ -23,6 +25,7 @@ pub(crate) struct SharedState<P> {
     /// The number of hints so far.
     hints: AtomicU64,
     background: AtomicBool,
+    meters: ConnectionMeters,
     /// The number of times that the task was polled.
     wakes: AtomicU64,
 }
@@ -37,6 +40,7 @@ impl<P: ProtocolState> SharedState<P> {
             hinted: AtomicBool::new(false),
             hints: AtomicU64::new(0),
             background: AtomicBool::new(false),
+            meters: ConnectionMeters::new(),
             wakes: AtomicU64::new(0),
         })
     }
@@ -57,11 +61,7 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Sets the state of the channel on behalf of the task, and logs a change.
     pub(crate) fn set_connection_state(&self, state: ConnectionState) {
-        self.update_as_task(|protocol| {
-            if protocol.set_state(state) {
-                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
-            }
-        });
+        self.update_as_task(|protocol| change_state(protocol, state));
     }
 
     /// Reads the state, or changes a part that no other side waits for.
@@ -165,6 +165,24 @@ impl<P: ProtocolState> SharedState<P> {
         self.hinted.load(Ordering::Acquire)
     }
 
+    /// Returns the counters of connections.
+    pub(crate) fn meters(&self) -> &ConnectionMeters {
+        &self.meters
+    }
+
+    /// Returns everything that the channel has counted.
+    pub(crate) fn counters(&self) -> ChannelCounters {
+        let mut counters = ChannelCounters::default();
+        self.meters.fill(&mut counters);
+        self.with(|protocol| protocol.fill_counters(&mut counters));
+        counters
+    }
+
+    /// Returns the last changes of the state, the oldest one first.
+    pub(crate) fn recent_states(&self) -> Vec<StateChange> {
+        self.with(|protocol| protocol.recent_states().to_vec())
+    }
+
     /// Counts one poll of the task.
     pub(crate) fn count_wake(&self) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
@@ -232,12 +250,24 @@ impl<P: ProtocolState> SharedState<P> {
     }
 }
 
+/// Sets the state of a channel, and logs a change.
+pub(crate) fn change_state<P: ProtocolState>(protocol: &mut P, state: ConnectionState) {
+    if protocol.set_state(state) {
+        tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
+    }
+}
+
 /// The application's reference to a channel. The channel is closed when the last one is dropped.
 pub(crate) struct ChannelHandle<P: ProtocolState>(Arc<SharedState<P>>);
 
 impl<P: ProtocolState> ChannelHandle<P> {
     pub(crate) fn new(shared: Arc<SharedState<P>>) -> Arc<Self> {
         Arc::new(Self(shared))
+    }
+
+    /// Returns the shared state without keeping the channel open.
+    pub(crate) fn shared(&self) -> Arc<SharedState<P>> {
+        Arc::clone(&self.0)
     }
 }
 

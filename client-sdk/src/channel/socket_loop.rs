@@ -8,9 +8,10 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use super::connection_meters::ConnectionGuard;
 use super::disconnect::Disconnect;
 use super::protocol_state::ProtocolState;
-use super::shared_state::SharedState;
+use super::shared_state::{SharedState, change_state};
 use super::socket::Socket;
 use crate::error::Error;
 use crate::net::TransportError;
@@ -29,6 +30,10 @@ pub(crate) struct SocketLoop<'a, P> {
     shared: &'a SharedState<P>,
     timing: &'a Timing,
     phase: Phase,
+    /// Present from the acceptance of the credential on.
+    connection: Option<ConnectionGuard<'a>>,
+    /// The time of the first frame or the last ping, until its reply has arrived.
+    round_trip_began: Option<Instant>,
     liveness: Liveness,
     /// Set if a hint has had no effect yet.
     is_hinted: bool,
@@ -90,8 +95,18 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         let now = Instant::now();
         let (phase, liveness) =
             (Phase::Authenticating { deadline }, Liveness::Received { at: now });
-        let is_hinted = false;
-        Self { socket, shared, timing, phase, liveness, is_hinted, restart_at, next_probe: now }
+        Self {
+            socket,
+            shared,
+            timing,
+            phase,
+            connection: None,
+            round_trip_began: None,
+            liveness,
+            is_hinted: false,
+            restart_at,
+            next_probe: now,
+        }
     }
 
     pub(crate) async fn run(mut self) -> SocketEnd {
@@ -155,6 +170,9 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         }
         self.ping_if_due(now).await?;
         while let Some(frame) = self.shared.with(|protocol| protocol.poll_outgoing(now)) {
+            if matches!(self.phase, Phase::Authenticating { .. }) {
+                self.round_trip_began.get_or_insert(now);
+            }
             self.send(Message::text(frame)).await?;
         }
         let (shared, timing) = (self.shared, self.timing);
@@ -175,6 +193,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
             Liveness::Received { .. } | Liveness::Pinged { .. } => return Ok(()),
         };
         self.liveness = Liveness::Pinged { at: now, probe_deadline };
+        self.round_trip_began = Some(now);
         self.send(Message::Ping(Vec::new().into())).await
     }
 
@@ -237,7 +256,11 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
             Message::Close(frame) => Err(Disconnect::Closed(
                 frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned())),
             )),
-            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => Ok(()),
+            Message::Pong(_) => {
+                self.end_round_trip(now);
+                Ok(())
+            }
+            Message::Ping(_) | Message::Binary(_) | Message::Frame(_) => Ok(()),
         }
     }
 
@@ -245,19 +268,27 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     /// state of the channel under the same lock.
     fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {
         let was_authenticated = matches!(self.phase, Phase::Authenticated { .. });
-        let is_authenticated = self.shared.update_as_task(|protocol| {
+        let (shared, connection) = (self.shared, &mut self.connection);
+        let is_authenticated = shared.update_as_task(|protocol| {
             protocol.handle_frame(text, now)?;
             let is_authenticated = protocol.is_authenticated();
             if is_authenticated && !was_authenticated {
-                protocol.set_state(ConnectionState::Connected);
-                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
+                *connection = Some(shared.meters().count_connection());
+                change_state(protocol, ConnectionState::Connected);
             }
             Ok(is_authenticated)
         })?;
         if is_authenticated && !was_authenticated {
             self.phase = Phase::Authenticated { since: now };
+            self.end_round_trip(now);
         }
         Ok(())
+    }
+
+    fn end_round_trip(&mut self, now: Instant) {
+        if let Some(began) = self.round_trip_began.take() {
+            self.shared.meters().set_round_trip(now.saturating_duration_since(began));
+        }
     }
 
     fn check_deadlines(&self) -> Result<(), Disconnect> {

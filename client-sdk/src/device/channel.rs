@@ -5,19 +5,23 @@ use std::sync::Arc;
 
 use presence_protocol::open::OpenStatus;
 use presence_protocol::{AppId, NotificationId, StatusText};
+use tokio::runtime::Handle;
 use tracing::Instrument;
 
-use super::credential_task;
+use super::credential_task::{self, repeat_requests};
 use super::events::DeviceEvents;
+use super::kept;
 use super::options::DeviceOptions;
 use super::protocol::DeviceProtocol;
 use crate::channel::{
-    ChannelHandle, ChannelTask, Endpoint, ProtocolState, SharedState, run, runtime,
+    ChannelHandle, ChannelTask, Endpoint, ProtocolState, SharedState, StateWatch, run, runtime,
 };
-use crate::credential::Credential;
+use crate::counters::ChannelCounters;
+use crate::credential::{Credential, CredentialError, CredentialProvider, CredentialRequest};
 use crate::error::Error;
 use crate::net::Connector;
-use crate::state::{AppVisibility, ConnectionState};
+use crate::state::{AppVisibility, ConnectionState, StateChange};
+use crate::storage::{Saver, StorageCounters};
 
 /// The presence of one device: reports its status, reports it again after each reconnect, and
 /// receives notifications.
@@ -26,6 +30,7 @@ use crate::state::{AppVisibility, ConnectionState};
 #[derive(Clone)]
 pub struct DeviceChannel {
     handle: Arc<ChannelHandle<DeviceProtocol>>,
+    saver: Option<Saver>,
 }
 
 impl DeviceChannel {
@@ -44,21 +49,18 @@ impl DeviceChannel {
         let reports_credential_requests = options.credential_provider.is_none();
         let events = DeviceEvents::new(Arc::clone(&shared), reports_credential_requests);
         let span = tracing::info_span!("presence.device", device = options.device.as_str());
+        let saver = options.storage.take().map(|storage| Saver::new(storage, runtime.clone()));
         let DeviceOptions { server, timing, credential_provider, .. } = options;
-        let shared_with_task = Arc::clone(&shared);
-        let task = async move {
-            let endpoint = Endpoint { server, connector, timing: timing.clone() };
-            let channel = run(Arc::clone(&shared), endpoint, rand::random);
-            match credential_provider {
-                None => channel.await,
-                Some(provider) => tokio::select! {
-                    () = channel => {}
-                    () = credential_task::run(&shared, &provider, &timing, rand::random) => {}
-                },
-            }
+        let endpoint = Endpoint { server, connector, timing };
+        let parts = TaskParts {
+            shared: Arc::clone(&shared),
+            runtime: runtime.clone(),
+            provider: credential_provider,
+            saver: saver.clone(),
         };
-        drop(runtime.spawn(ChannelTask::new(shared_with_task, task.instrument(span))));
-        Ok((Self { handle }, events))
+        let task = parts.run(endpoint).instrument(span);
+        drop(runtime.spawn(ChannelTask::new(shared, task)));
+        Ok((Self { handle, saver }, events))
     }
 
     /// Sets the status. It is sent as soon as there is a connection, and again after each
@@ -88,14 +90,66 @@ impl DeviceChannel {
         self.handle.update_as_app(|protocol| protocol.acknowledge(id));
     }
 
+    /// Records that the user has seen a notification that the application does not acknowledge yet,
+    /// for example because it stays in the notification area of the phone. With a
+    /// [`storage`](DeviceOptions::storage) it is not delivered again after a restart of the
+    /// application. The last 1,000 are kept.
+    pub fn mark_shown(&self, id: NotificationId) {
+        self.handle.update_as_app(|protocol| protocol.mark_shown(id));
+    }
+
+    /// Returns what was counted about the storage of [`DeviceOptions::storage`].
+    pub fn storage_counters(&self) -> StorageCounters {
+        self.saver.as_ref().map(Saver::counters).unwrap_or_default()
+    }
+
     /// Gives the channel a fresh credential: after a request for one, to sign in again, or to
     /// renew the session early.
     pub fn set_credential(&self, credential: Credential) {
-        self.handle.update_as_app(|protocol| protocol.set_credential(credential));
-        self.handle.notify_app();
+        credential_task::set_credential(&self.handle, credential);
         if matches!(self.state(), ConnectionState::Waiting { .. }) {
             self.handle.hint();
         }
+    }
+
+    /// Waits for a request for a credential that is newer than the request `after`, 0 for any.
+    /// Returns `None` after the end of the channel. A newer request replaces an older one, and a
+    /// credential removes it. Cancel-safe. [`CredentialRequests`](crate::CredentialRequests) is a
+    /// loop over this call.
+    pub async fn wait_for_credential_request(&self, after: u64) -> Option<CredentialRequest> {
+        credential_task::next_request(&self.handle, after).await
+    }
+
+    /// Waits until a request for a credential is closed: a credential was set, a newer request has
+    /// replaced it, or the channel has ended. The work for the request can then be cancelled.
+    pub async fn wait_for_credential_request_end(&self, number: u64) {
+        credential_task::request_end(&self.handle, number).await;
+    }
+
+    /// Reports that there is no credential for the request of this number. After
+    /// [`CredentialError::Unavailable`] the channel repeats the request with a new number after a
+    /// wait, which grows with each failure as the wait before a reconnect does. A hint such as
+    /// [`network_changed`](Self::network_changed) shortens the wait, and a credential ends it.
+    /// After [`CredentialError::SignedOut`] the state is [`SignedOut`](ConnectionState::SignedOut).
+    /// A report of an older request has no effect.
+    pub fn report_credential_failure(&self, number: u64, error: &CredentialError) {
+        credential_task::report_failure(&self.handle, number, error);
+    }
+
+    /// Returns what the channel has counted since it was opened.
+    pub fn counters(&self) -> ChannelCounters {
+        self.handle.counters()
+    }
+
+    /// Returns a receiver of the states of the channel, independent of the events.
+    pub fn watch_state(&self) -> StateWatch {
+        StateWatch::new(self.handle.shared())
+    }
+
+    /// Returns the last 20 changes of the state, the oldest one first. The last one is the current
+    /// state.
+    pub fn recent_states(&self) -> Vec<StateChange> {
+        self.handle.recent_states()
     }
 
     /// Returns the number of frames, and of entries in them, that this version could not read and
@@ -137,6 +191,41 @@ impl DeviceChannel {
     pub async fn close(&self) {
         self.handle.close();
         self.handle.wait_until_ended().await;
+    }
+}
+
+/// The parts of the task of a channel.
+struct TaskParts {
+    shared: Arc<SharedState<DeviceProtocol>>,
+    runtime: Handle,
+    provider: Option<Arc<dyn CredentialProvider>>,
+    saver: Option<Saver>,
+}
+
+impl TaskParts {
+    /// Runs the channel until it has ended and what it keeps is saved.
+    async fn run(self, endpoint: Endpoint) {
+        let Some(saver) = &self.saver else { return self.run_channel(endpoint).await };
+        // In a box, since most channels have no storage and need no memory for it.
+        let stored = async {
+            kept::restore(&self.shared, saver).await;
+            tokio::join!(self.run_channel(endpoint), kept::save_changes(&self.shared, saver));
+        };
+        Box::pin(stored).await;
+    }
+
+    async fn run_channel(&self, endpoint: Endpoint) {
+        let provided = async {
+            if let Some(provider) = &self.provider {
+                credential_task::run(&self.shared, provider, &self.runtime).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = run(Arc::clone(&self.shared), endpoint, rand::random) => {}
+            () = repeat_requests(&self.shared) => {}
+            () = provided => {}
+        }
     }
 }
 

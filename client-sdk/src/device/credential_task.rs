@@ -1,94 +1,113 @@
-//! The task that calls the credential provider whenever the channel needs a credential.
+//! The part of a channel's task that repeats failed requests for a credential, and the part that
+//! calls the credential provider.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
+use super::credential_requests::Repetition;
 use super::protocol::DeviceProtocol;
-use crate::channel::{Backoff, Jitter, SharedState};
-use crate::credential::{Credential, CredentialError, CredentialProvider, CredentialReason};
-use crate::timing::Timing;
+use crate::channel::SharedState;
+use crate::credential::{Credential, CredentialError, CredentialProvider, CredentialRequest};
 
-/// Answers the requests of a channel for credentials, for as long as the future is polled.
+/// Repeats each request that has failed after its wait, for as long as the future is polled.
+pub(super) async fn repeat_requests(shared: &SharedState<DeviceProtocol>) {
+    loop {
+        let repetition =
+            shared.wait_as_task(|protocol| protocol.credential_requests().repetition()).await;
+        let number = repetition.number;
+        let closed = |protocol: &mut DeviceProtocol| {
+            (!protocol.credential_requests().is_open(number)).then_some(())
+        };
+        tokio::select! {
+            () = wait_for_repetition(shared, repetition) => {
+                shared.with(|protocol| protocol.credential_requests().repeat(number, Instant::now()));
+                shared.notify_app();
+            }
+            () = shared.wait_as_task(closed) => {}
+        }
+    }
+}
+
+/// Waits before a request is repeated. The first hint since it was taken shortens the wait.
+async fn wait_for_repetition(shared: &SharedState<DeviceProtocol>, repetition: Repetition) {
+    tokio::select! {
+        () = sleep_until(repetition.at) => return,
+        () = shared.wait_as_task(|_| (shared.hints() != repetition.hints).then_some(())) => {}
+    }
+    sleep_until(repetition.at.min(Instant::now() + repetition.after_hint)).await;
+}
+
+/// Answers the requests of a channel with the credentials of a provider.
 pub(super) async fn run(
     shared: &SharedState<DeviceProtocol>,
     provider: &Arc<dyn CredentialProvider>,
-    timing: &Timing,
-    jitter: Jitter,
+    runtime: &Handle,
 ) {
-    let mut backoff = Backoff::new(timing, jitter);
-    loop {
-        let reason = shared.wait_for_change(|protocol| protocol.credential_request()).await;
-        let hints = shared.hints();
-        match request_credential(shared, provider, reason).await {
+    let mut last = 0;
+    while let Some(request) = next_request(shared, last).await {
+        last = request.number;
+        match call(shared, provider, request, runtime).await {
             None => {}
-            Some(Ok(credential)) => {
-                backoff.reset();
-                shared.update_as_app(|protocol| protocol.set_credential(credential));
-                shared.notify_app();
-            }
-            Some(Err(CredentialError::SignedOut)) => {
-                shared.update_as_task(DeviceProtocol::sign_out);
-            }
-            Some(Err(CredentialError::Unavailable(_))) => {
-                let wait = backoff.after_failure(None);
-                let soon = backoff.after_hint();
-                tokio::select! {
-                    () = wait_before_retry(shared, wait, soon, hints) => {}
-                    () = request_changes(shared, reason) => {}
-                }
+            Some(Ok(credential)) => set_credential(shared, credential),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the credential provider has no credential");
+                report_failure(shared, request.number, &error);
             }
         }
     }
 }
 
-/// Waits before the provider is called again. The first hint since the number `hints` shortens the
-/// wait.
-async fn wait_before_retry(
-    shared: &SharedState<DeviceProtocol>,
-    wait: Duration,
-    soon: Duration,
-    hints: u64,
-) {
-    let until = Instant::now() + wait;
-    tokio::select! {
-        () = sleep_until(until) => return,
-        () = shared.wait_for_change(|_| (shared.hints() != hints).then_some(())) => {}
-    }
-    sleep_until(until.min(Instant::now() + soon)).await;
-}
-
-/// Waits until the channel needs no credential any more, or needs one for another reason.
-async fn request_changes(shared: &SharedState<DeviceProtocol>, reason: CredentialReason) {
-    let changed = |protocol: &mut DeviceProtocol| {
-        (protocol.credential_request() != Some(reason)).then_some(())
-    };
-    shared.wait_for_change(changed).await;
-}
-
-/// Requests a credential from the provider. Returns `None` if the application sets one first. A
-/// panic of the provider counts as an error.
-async fn request_credential(
+/// Calls the provider in a task of its own. Returns `None` if the request is closed or replaced
+/// meanwhile, which cancels the call. A panic of the provider counts as an error.
+async fn call(
     shared: &SharedState<DeviceProtocol>,
     provider: &Arc<dyn CredentialProvider>,
-    reason: CredentialReason,
+    request: CredentialRequest,
+    runtime: &Handle,
 ) -> Option<Result<Credential, CredentialError>> {
-    let no_request = |protocol: &mut DeviceProtocol| match protocol.credential_request() {
-        None => Some(()),
-        Some(_) => None,
-    };
-    let call = AssertUnwindSafe(async { provider.credential(reason).await }).catch_unwind();
-    let result = tokio::select! {
-        result = call => result,
-        () = shared.wait_for_change(no_request) => return None,
-    };
-    let panicked = || CredentialError::Unavailable("the credential provider panicked".to_owned());
-    let result = result.unwrap_or_else(|_| Err(panicked()));
-    if let Err(error) = &result {
-        tracing::warn!(%error, "the credential provider has no credential");
+    let provider = Arc::clone(provider);
+    let call = async move { provider.credential(request.reason).await };
+    let call = AbortOnDropHandle::new(runtime.spawn(call.in_current_span()));
+    tokio::select! {
+        result = call => Some(result.unwrap_or_else(|_| {
+            Err(CredentialError::Unavailable("the credential provider panicked".to_owned()))
+        })),
+        () = request_end(shared, request.number) => None,
     }
-    Some(result)
+}
+
+/// Waits for a request that is newer than `after`. Returns `None` after the end of the channel.
+pub(super) async fn next_request(
+    shared: &SharedState<DeviceProtocol>,
+    after: u64,
+) -> Option<CredentialRequest> {
+    let pull =
+        |protocol: &mut DeviceProtocol| protocol.pull_credential_request(after, shared.hints());
+    shared.wait_as_app(pull).await.event()
+}
+
+/// Waits until a request is closed or replaced.
+pub(super) async fn request_end(shared: &SharedState<DeviceProtocol>, number: u64) {
+    shared.wait_as_app(|protocol| protocol.has_closed_request(number).then_some(())).await;
+}
+
+/// Sets a fresh credential on behalf of the application or of its provider.
+pub(super) fn set_credential(shared: &SharedState<DeviceProtocol>, credential: Credential) {
+    shared.update_as_app(|protocol| protocol.set_credential(credential));
+    shared.notify_app();
+}
+
+/// Records that a request has failed, on behalf of the application or of its provider.
+pub(super) fn report_failure(
+    shared: &SharedState<DeviceProtocol>,
+    number: u64,
+    error: &CredentialError,
+) {
+    let hints = shared.hints();
+    shared.update_as_app(|protocol| protocol.fail_credential_request(number, error, hints));
+    shared.notify_app();
 }

@@ -80,6 +80,11 @@ impl DesiredState {
         }
     }
 
+    /// Returns the acknowledgements that are not sent.
+    pub(super) fn acks(&self) -> &[NotificationId] {
+        &self.acks
+    }
+
     /// Marks the status and the visibility as unconfirmed, since they are sent again on a new
     /// socket.
     pub(super) fn reset(&mut self) {

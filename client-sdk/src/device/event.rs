@@ -2,7 +2,7 @@
 
 use presence_protocol::device::LiveNotification;
 
-use crate::credential::CredentialReason;
+use crate::credential::CredentialRequest;
 use crate::state::ConnectionState;
 
 /// An event of a device channel.
@@ -15,7 +15,9 @@ pub enum DeviceEvent {
     /// [acknowledged](crate::DeviceChannel::acknowledge), but never twice within one channel.
     Notification(LiveNotification),
     /// The channel needs a credential: see
-    /// [`set_credential`](crate::DeviceChannel::set_credential). A channel with a credential
-    /// provider has no such events.
-    CredentialWanted(CredentialReason),
+    /// [`set_credential`](crate::DeviceChannel::set_credential). An application that has none at
+    /// the moment calls
+    /// [`report_credential_failure`](crate::DeviceChannel::report_credential_failure), and gets the
+    /// event again after a wait. A channel with a credential provider has no such events.
+    CredentialWanted(CredentialRequest),
 }

@@ -7,7 +7,7 @@ use presence_protocol::device::LiveNotification;
 
 use super::event::DeviceEvent;
 use crate::channel::Pulled;
-use crate::credential::CredentialReason;
+use crate::credential::CredentialRequest;
 use crate::state::ConnectionState;
 
 /// The maximum number of notifications that wait for the application. Further ones are left on
@@ -16,12 +16,10 @@ const MAX_WAITING: usize = 1_000;
 /// The maximum number of notifications that are remembered, so that none is delivered twice.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// The queue of events: at most one state, one request for a credential and a bounded number of
-/// notifications.
+/// The queue of events: at most one state and a bounded number of notifications.
 #[derive(Debug)]
 pub(super) struct DeviceEventQueue {
     state: Option<ConnectionState>,
-    credential_request: Option<CredentialReason>,
     waiting: VecDeque<LiveNotification>,
     seen: SeenNotifications,
     has_deferred: bool,
@@ -45,7 +43,6 @@ impl DeviceEventQueue {
     pub(super) fn new(state: ConnectionState) -> Self {
         Self {
             state: Some(state),
-            credential_request: None,
             waiting: VecDeque::new(),
             seen: SeenNotifications::default(),
             has_deferred: false,
@@ -55,10 +52,6 @@ impl DeviceEventQueue {
 
     pub(super) fn set_state(&mut self, state: ConnectionState) {
         self.state = Some(state);
-    }
-
-    pub(super) fn set_credential_request(&mut self, reason: Option<CredentialReason>) {
-        self.credential_request = reason;
     }
 
     pub(super) fn add(&mut self, notification: LiveNotification) -> AddResult {
@@ -76,6 +69,13 @@ impl DeviceEventQueue {
         AddResult::Queued
     }
 
+    /// Records that the user has seen a notification, so that it is not delivered again.
+    pub(super) fn mark_shown(&mut self, id: NotificationId) {
+        if self.seen.is_acknowledged(id).is_none() {
+            self.seen.insert(id, false);
+        }
+    }
+
     pub(super) fn acknowledge(&mut self, id: NotificationId) {
         self.seen.insert(id, true);
     }
@@ -90,8 +90,12 @@ impl DeviceEventQueue {
         self.has_deferred
     }
 
-    /// Takes the next event. The end of the channel comes after all other events.
-    pub(super) fn pull(&mut self) -> Option<Pulled<DeviceEvent>> {
+    /// Takes the next event, which is a state, the request for a credential if there is one, or a
+    /// notification. The end of the channel comes after all other events.
+    pub(super) fn pull(
+        &mut self,
+        request: Option<CredentialRequest>,
+    ) -> Option<Pulled<DeviceEvent>> {
         if self.ended {
             return Some(Pulled::End);
         }
@@ -100,8 +104,8 @@ impl DeviceEventQueue {
             if let Some(state) = self.state.take() {
                 return Some(Pulled::Event(DeviceEvent::State(state)));
             }
-            if let Some(reason) = self.credential_request.take() {
-                return Some(Pulled::Event(DeviceEvent::CredentialWanted(reason)));
+            if let Some(request) = request {
+                return Some(Pulled::Event(DeviceEvent::CredentialWanted(request)));
             }
         }
         if let Some(notification) = self.waiting.pop_front() {
@@ -117,18 +121,9 @@ impl DeviceEventQueue {
         notification.or_else(|| self.is_at_end().then_some(Pulled::End))
     }
 
-    /// Takes the credential request, if there is one, and leaves states and notifications where
-    /// they are.
-    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
-        if self.is_at_end() {
-            return Some(Pulled::End);
-        }
-        self.credential_request.take().map(Pulled::Event)
-    }
-
     /// Returns true if the channel has ended, whether or not the application has pulled that
     /// state.
-    fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.ended || matches!(self.state, Some(ConnectionState::Ended(_)))
     }
 }
@@ -181,7 +176,7 @@ mod tests {
 
     fn queue() -> DeviceEventQueue {
         let mut queue = DeviceEventQueue::new(ConnectionState::Connected);
-        assert!(matches!(queue.pull(), Some(Pulled::Event(DeviceEvent::State(_)))));
+        assert!(matches!(queue.pull(None), Some(Pulled::Event(DeviceEvent::State(_)))));
         queue
     }
 
@@ -190,11 +185,11 @@ mod tests {
         let mut queue = queue();
         assert_eq!(queue.add(notification(1)), AddResult::Queued);
         assert_eq!(queue.add(notification(1)), AddResult::Duplicate);
-        assert!(matches!(queue.pull(), Some(Pulled::Event(DeviceEvent::Notification(_)))));
+        assert!(matches!(queue.pull(None), Some(Pulled::Event(DeviceEvent::Notification(_)))));
         assert_eq!(queue.add(notification(1)), AddResult::Duplicate);
         queue.acknowledge(NotificationId::from_bits(1));
         assert_eq!(queue.add(notification(1)), AddResult::Acknowledged);
-        assert_eq!(queue.pull(), None);
+        assert_eq!(queue.pull(None), None);
     }
 
     #[test]
@@ -205,7 +200,7 @@ mod tests {
         }
         assert_eq!(queue.add(notification(9_999)), AddResult::Deferred);
         assert!(!queue.take_refetch_request());
-        while queue.pull().is_some() {}
+        while queue.pull(None).is_some() {}
         assert!(queue.take_refetch_request() && !queue.take_refetch_request());
         assert_eq!(queue.add(notification(9_999)), AddResult::Queued);
     }
@@ -215,7 +210,7 @@ mod tests {
         let mut queue = queue();
         for id in 0..3 * MAX_REMEMBERED as u128 {
             queue.add(notification(id));
-            queue.pull();
+            queue.pull(None);
         }
         assert_eq!(queue.seen.order.len(), MAX_REMEMBERED);
         assert_eq!(queue.seen.acknowledged.len(), MAX_REMEMBERED);
@@ -228,26 +223,22 @@ mod tests {
         queue.set_state(ConnectionState::Connected);
         queue.add(notification(1));
         queue.set_state(ConnectionState::Ended(EndReason::Replaced));
-        assert!(matches!(queue.pull(), Some(Pulled::Event(DeviceEvent::Notification(_)))));
+        assert!(matches!(queue.pull(None), Some(Pulled::Event(DeviceEvent::Notification(_)))));
         let end = DeviceEvent::State(ConnectionState::Ended(EndReason::Replaced));
-        assert_eq!(queue.pull(), Some(Pulled::Event(end)));
-        assert_eq!(queue.pull(), Some(Pulled::End));
-        assert_eq!(queue.pull(), Some(Pulled::End));
+        assert_eq!(queue.pull(None), Some(Pulled::Event(end)));
+        assert_eq!(queue.pull(None), Some(Pulled::End));
+        assert_eq!(queue.pull(None), Some(Pulled::End));
     }
 
     #[test]
-    fn each_kind_of_event_can_be_pulled_without_the_others() {
+    fn notifications_can_be_pulled_without_the_other_events() {
         let mut queue = DeviceEventQueue::new(ConnectionState::Connected);
         assert_eq!(queue.pull_notification(), None);
-        assert_eq!(queue.pull_credential_request(), None);
         queue.add(notification(1));
-        queue.set_credential_request(Some(CredentialReason::Expired));
         assert_eq!(queue.pull_notification(), Some(Pulled::Event(notification(1))));
-        assert_eq!(queue.pull_credential_request(), Some(Pulled::Event(CredentialReason::Expired)));
-        assert_eq!((queue.pull_notification(), queue.pull_credential_request()), (None, None));
+        assert_eq!(queue.pull_notification(), None);
         queue.add(notification(2));
         queue.set_state(ConnectionState::Ended(EndReason::Closed));
-        assert_eq!(queue.pull_credential_request(), Some(Pulled::End));
         assert_eq!(queue.pull_notification(), Some(Pulled::Event(notification(2))));
         assert_eq!(queue.pull_notification(), Some(Pulled::End));
     }

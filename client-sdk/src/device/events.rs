@@ -6,16 +6,19 @@ use std::sync::Arc;
 use futures_util::Stream;
 use presence_protocol::device::LiveNotification;
 
+use super::credential_task::next_request;
 use super::event::DeviceEvent;
 use super::protocol::DeviceProtocol;
 use crate::channel::SharedState;
-use crate::credential::CredentialReason;
+use crate::credential::CredentialRequest;
 
 /// The events of a device channel, to be pulled by the application.
 pub struct DeviceEvents {
     shared: Arc<SharedState<DeviceProtocol>>,
     /// Set if the application, and not a credential provider, answers requests for credentials.
     reports_credential_requests: bool,
+    /// The number of the last request for a credential that was pulled.
+    last_request: u64,
 }
 
 impl DeviceEvents {
@@ -23,19 +26,24 @@ impl DeviceEvents {
         shared: Arc<SharedState<DeviceProtocol>>,
         reports_credential_requests: bool,
     ) -> Self {
-        Self { shared, reports_credential_requests }
+        Self { shared, reports_credential_requests, last_request: 0 }
     }
 
     /// Waits for the next event. Returns `None` after the end. Cancel-safe: dropping the future
     /// loses nothing.
     pub async fn next(&mut self) -> Option<DeviceEvent> {
         loop {
-            let event = self.shared.wait_as_app(DeviceProtocol::pull).await.event();
+            let (shared, last_request) = (&self.shared, self.last_request);
+            let pull = |protocol: &mut DeviceProtocol| protocol.pull(last_request, shared.hints());
+            let event = shared.wait_as_app(pull).await.event();
             wake_if_deferred(&self.shared);
-            match event {
-                Some(DeviceEvent::CredentialWanted(_)) if !self.reports_credential_requests => {}
-                event => return event,
+            if let Some(DeviceEvent::CredentialWanted(request)) = &event {
+                self.last_request = request.number;
+                if !self.reports_credential_requests {
+                    continue;
+                }
             }
+            return event;
         }
     }
 
@@ -44,7 +52,8 @@ impl DeviceEvents {
     /// [`wait_for_state_change`](crate::DeviceChannel::wait_for_state_change).
     pub fn split(self) -> (Notifications, CredentialRequests) {
         let shared = Arc::clone(&self.shared);
-        (Notifications { shared }, CredentialRequests { shared: self.shared })
+        let last = self.last_request;
+        (Notifications { shared }, CredentialRequests { shared: self.shared, last })
     }
 
     /// Returns the events as a stream.
@@ -94,14 +103,17 @@ impl fmt::Debug for Notifications {
 /// [`DeviceEvents::split`]. A channel with a credential provider answers them by itself.
 pub struct CredentialRequests {
     shared: Arc<SharedState<DeviceProtocol>>,
+    last: u64,
 }
 
 impl CredentialRequests {
-    /// Waits until the channel needs a credential, and returns the reason. Returns `None` after
+    /// Waits until the channel needs a credential, and returns the request. Returns `None` after
     /// the end of the channel. A newer request replaces one that was not pulled, and a credential
     /// removes it. Cancel-safe.
-    pub async fn next(&mut self) -> Option<CredentialReason> {
-        self.shared.wait_as_app(DeviceProtocol::pull_credential_request).await.event()
+    pub async fn next(&mut self) -> Option<CredentialRequest> {
+        let request = next_request(&self.shared, self.last).await?;
+        self.last = request.number;
+        Some(request)
     }
 }
 

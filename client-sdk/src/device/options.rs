@@ -8,6 +8,7 @@ use presence_protocol::{AppId, DeviceName, StatusText};
 
 use crate::credential::{Credential, CredentialProvider};
 use crate::server_url::ServerUrl;
+use crate::storage::Storage;
 use crate::timing::Timing;
 use crate::tls::Tls;
 
@@ -30,6 +31,10 @@ pub struct DeviceOptions {
     pub message: Option<StatusText>,
     /// The only Applications that see this device; `None` means all that have a grant of the user.
     pub visibility: Option<Vec<AppId>>,
+    /// The place in which the acknowledgements that the server has not confirmed, and the
+    /// notifications that the user has seen, are kept over restarts of the application: see
+    /// [`mark_shown`](crate::DeviceChannel::mark_shown). By default they are not kept.
+    pub storage: Option<Arc<dyn Storage>>,
     /// The time limits.
     pub timing: Timing,
     /// The trusted certificate authorities.
@@ -47,6 +52,7 @@ impl DeviceOptions {
             status: OpenStatus::Online,
             message: None,
             visibility: None,
+            storage: None,
             timing: Timing::default(),
             tls: Tls::default(),
         }

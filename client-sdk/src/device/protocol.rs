@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use presence_protocol::device::client::{ClientRequest, ServerToDevice, parse_frame};
 use presence_protocol::device::{DeviceAuth, LiveNotification};
-use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, RetryAdvice};
+use presence_protocol::{ApiError, DeviceName, Errno, RetryAdvice};
 use tokio::time::Instant;
 
+use super::credential_requests::RequestState;
 use super::credentials::{DeviceCredentials, RefusedCredential};
 use super::desired::{DesiredState, SentContent};
-use super::event::DeviceEvent;
 use super::event_queue::{AddResult, DeviceEventQueue};
+use super::kept_ids::KeptIds;
 use super::options::DeviceOptions;
 use super::renewal::Renewal;
-use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled, UnreadableFrames};
-use crate::credential::{Credential, CredentialReason};
-use crate::error::{Error, retry_after};
+use crate::channel::{Disconnect, NextStep, ProtocolState, RecentStates, UnreadableFrames};
+use crate::counters::ChannelCounters;
+use crate::credential::CredentialReason;
+use crate::error::retry_after;
 use crate::state::ConnectionState;
 
 /// The wait before a frame is sent again, if the server gives none.
@@ -27,8 +29,9 @@ pub(super) struct DeviceProtocol {
     desired: DesiredState,
     events: DeviceEventQueue,
     state: ConnectionState,
+    recent_states: RecentStates,
     credentials: DeviceCredentials,
-    credential_request: Option<CredentialReason>,
+    credential_requests: RequestState,
     phase: DevicePhase,
     in_flight: Option<SentFrame>,
     delayed_until: Option<Instant>,
@@ -37,6 +40,7 @@ pub(super) struct DeviceProtocol {
     next_id: u64,
     unreadable: UnreadableFrames,
     renewal: Renewal,
+    kept: KeptIds,
     /// Set if somebody is known to answer requests for credentials.
     has_source: bool,
 }
@@ -72,21 +76,22 @@ enum FrameAuth {
 impl DeviceProtocol {
     pub(super) fn new(options: &mut DeviceOptions) -> Self {
         let credential = options.credential.take();
-        let credential_request = credential.is_none().then_some(CredentialReason::First);
-        let state = match credential_request {
-            None => ConnectionState::Connecting { attempt: 1 },
-            Some(reason) => ConnectionState::CredentialWanted(reason),
+        let mut credential_requests = RequestState::new(&options.timing, rand::random);
+        let state = if credential.is_some() {
+            ConnectionState::Connecting { attempt: 1 }
+        } else {
+            credential_requests.open(CredentialReason::First);
+            ConnectionState::CredentialWanted(CredentialReason::First)
         };
-        let mut events = DeviceEventQueue::new(state.clone());
-        events.set_credential_request(credential_request);
         let visibility = options.visibility.take();
         Self {
             device: options.device.clone(),
             desired: DesiredState::new(options.status.clone(), options.message.take(), visibility),
-            events,
+            events: DeviceEventQueue::new(state.clone()),
+            recent_states: RecentStates::new(&state),
             state,
             credentials: DeviceCredentials::new(credential),
-            credential_request,
+            credential_requests,
             phase: DevicePhase::Authenticating,
             in_flight: None,
             delayed_until: None,
@@ -94,93 +99,22 @@ impl DeviceProtocol {
             next_id: 1,
             unreadable: UnreadableFrames::default(),
             renewal: Renewal::new(rand::random),
+            kept: KeptIds::default(),
             has_source: options.credential_provider.is_some(),
         }
     }
 
-    /// Returns the desired state, to change it. An earlier refusal is not reported any more.
-    pub(super) fn desired(&mut self) -> &mut DesiredState {
-        self.refused = None;
-        &mut self.desired
-    }
-
-    pub(super) fn acknowledge(&mut self, id: NotificationId) {
-        self.events.acknowledge(id);
-        self.desired.acknowledge(id);
-    }
-
-    pub(super) fn pull(&mut self) -> Option<Pulled<DeviceEvent>> {
-        self.events.pull()
-    }
-
-    pub(super) fn pull_notification(&mut self) -> Option<Pulled<LiveNotification>> {
-        self.events.pull_notification()
-    }
-
-    /// Takes the next request for a credential. The application that asks for it answers it.
-    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
-        self.has_source = true;
-        self.events.pull_credential_request()
-    }
-
-    pub(super) fn skipped(&self) -> u64 {
-        self.unreadable.skipped()
-    }
-
-    /// Returns true if notifications were left on the server because the queue was full.
-    pub(super) fn has_deferred(&self) -> bool {
-        self.events.has_deferred()
-    }
-
-    /// Returns `Ok` if the server has confirmed the desired state. A refusal is returned once.
-    pub(super) fn take_confirmation(&mut self) -> Option<Result<(), Error>> {
-        if let ConnectionState::Ended(end) = &self.state {
-            return Some(Err(Error::Ended(end.clone())));
-        }
-        if let Some(error) = self.refused.take() {
-            return Some(Err(Error::Refused(error)));
-        }
-        let is_confirmed =
-            self.is_authenticated() && self.in_flight.is_none() && self.desired.is_resolved();
-        is_confirmed.then_some(Ok(()))
-    }
-
-    /// Sets a fresh credential. One that the server has refused is not tried again.
-    pub(super) fn set_credential(&mut self, credential: Credential) {
-        self.set_credential_request(None);
-        if let Err(error) = self.credentials.set_fresh(credential) {
-            self.give_up_credential(error);
-        }
-    }
-
-    /// Records that the user has to sign in before there is a credential again.
-    pub(super) fn sign_out(&mut self) {
-        self.set_credential_request(None);
-        self.give_up_credential(Errno::NotAuthenticated.into());
-    }
-
-    fn give_up_credential(&mut self, error: ApiError) {
-        if matches!(self.state, ConnectionState::CredentialWanted(_)) {
-            self.set_state(ConnectionState::SignedOut(error));
-        } else {
-            self.credentials.set_renewal_error(error);
-        }
-    }
-
-    /// Returns the reason for which a credential is needed, if one is.
-    pub(super) fn credential_request(&self) -> Option<CredentialReason> {
-        self.credential_request
-    }
-
     fn set_credential_request(&mut self, reason: Option<CredentialReason>) {
         self.renewal.cancel();
-        self.credential_request = reason;
-        self.events.set_credential_request(reason);
+        match reason {
+            Some(reason) => self.credential_requests.open(reason),
+            None => self.credential_requests.close(),
+        }
     }
 
     fn handle_ok(&mut self, id: Option<u64>, now: Instant) {
         let Some(frame) = self.in_flight.take_if(|frame| Some(frame.id) == id) else { return };
-        self.desired.resolve(&frame.content);
+        self.resolve(&frame.content);
         self.phase = DevicePhase::Authenticated;
         match frame.auth {
             FrameAuth::None => {}
@@ -193,6 +127,14 @@ impl DeviceProtocol {
                 self.credentials.use_fresh();
                 self.credentials.accept();
             }
+        }
+    }
+
+    /// Records that the server has confirmed a frame, or refused it for good.
+    fn resolve(&mut self, sent: &SentContent) {
+        self.desired.resolve(sent);
+        if let SentContent::Acks(_) = sent {
+            self.kept.note_change();
         }
     }
 
@@ -218,7 +160,7 @@ impl DeviceProtocol {
             self.delayed_until = Some(now + DEFAULT_RETRY_WAIT);
             self.desired.requeue(frame.content);
         } else {
-            self.desired.resolve(&frame.content);
+            self.resolve(&frame.content);
             self.refused = Some(error);
         }
         Ok(())
@@ -228,7 +170,10 @@ impl DeviceProtocol {
         for notification in notifications {
             let id = notification.id;
             match self.events.add(notification) {
-                AddResult::Acknowledged => self.desired.acknowledge(id),
+                AddResult::Acknowledged => {
+                    self.desired.acknowledge(id);
+                    self.kept.note_change();
+                }
                 AddResult::Queued | AddResult::Duplicate | AddResult::Deferred => {}
             }
         }
@@ -369,15 +314,26 @@ impl ProtocolState for DeviceProtocol {
         &self.state
     }
 
+    fn recent_states(&self) -> &RecentStates {
+        &self.recent_states
+    }
+
+    fn fill_counters(&self, counters: &mut ChannelCounters) {
+        counters.skipped = self.unreadable.skipped();
+    }
+
     fn set_state(&mut self, state: ConnectionState) -> bool {
         if self.state == state {
             return false;
         }
+        self.recent_states.record(&state);
         self.state = state.clone();
         self.events.set_state(state);
         true
     }
 }
+
+mod application;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! A server on loopback whose connections follow a script, and channels at it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -17,11 +17,13 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 use crate::{
     AppId, AppServiceChannel, AppServiceEvents, AppServiceOptions, Credential, DeviceChannel,
-    DeviceEvents, DeviceOptions, Timing,
+    DeviceEvents, DeviceOptions, NotificationId, Timing,
 };
 
 /// The patience for what must happen.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// The time after which a server with slow pongs answers a ping.
+pub(super) const PONG_DELAY: Duration = Duration::from_millis(60);
 
 /// The behaviour of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,12 @@ pub(super) enum Script {
     Delay(f64),
     /// Accepts the first frame, refuses the next one with a wait of a millisecond, and closes.
     DelayThenClose,
+    /// Accepts the first frame, tells that the session ends now, and closes after the next frame.
+    ExpireThenClose,
+    /// Accepts each frame, and sends two notifications after the first one.
+    Notify,
+    /// Accepts each frame, and answers pings after a while.
+    SlowPongs,
     /// Accepts the first frame, answers one `notify`, and no further one.
     NotifyOnce,
     /// Refuses the first frame with this error number.
@@ -51,6 +59,7 @@ pub(super) struct ScriptedServer {
     pub(super) address: SocketAddr,
     connections: watch::Receiver<usize>,
     pings: Arc<AtomicUsize>,
+    frames: Frames,
     _tasks: JoinSet<()>,
 }
 
@@ -60,17 +69,18 @@ impl ScriptedServer {
         let address = listener.local_addr().unwrap();
         let (sender, connections) = watch::channel(0);
         let pings = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&pings);
+        let frames = Frames::default();
+        let observed = Observed { pings: Arc::clone(&pings), frames: Arc::clone(&frames) };
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut served = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts[(*sender.borrow()).min(scripts.len() - 1)];
                 sender.send_modify(|count| *count += 1);
-                served.spawn(follow(script, stream, Arc::clone(&counted)));
+                served.spawn(follow(script, stream, observed.clone()));
             }
         });
-        Self { address, connections, pings, _tasks: tasks }
+        Self { address, connections, pings, frames, _tasks: tasks }
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -81,6 +91,11 @@ impl ScriptedServer {
     pub(super) async fn wait_for_connections(&mut self, count: usize) {
         let reached = self.connections.wait_for(|current| *current >= count);
         within(reached).await.unwrap();
+    }
+
+    /// Returns the text frames that have arrived.
+    pub(super) fn frames(&self) -> Vec<String> {
+        self.frames.lock().unwrap().clone()
     }
 
     /// Returns the number of pings.
@@ -142,7 +157,17 @@ pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
 
 type Peer = WebSocketStream<TcpStream>;
 
-async fn follow(script: Script, mut stream: TcpStream, pings: Arc<AtomicUsize>) {
+/// The text frames that have arrived.
+type Frames = Arc<Mutex<Vec<String>>>;
+
+/// The pings and frames that the connections of a server have received.
+#[derive(Clone)]
+struct Observed {
+    pings: Arc<AtomicUsize>,
+    frames: Frames,
+}
+
+async fn follow(script: Script, mut stream: TcpStream, observed: Observed) {
     match script {
         Script::Close => return,
         Script::Hang => {
@@ -153,6 +178,9 @@ async fn follow(script: Script, mut stream: TcpStream, pings: Arc<AtomicUsize>) 
         | Script::Serve
         | Script::Delay(_)
         | Script::DelayThenClose
+        | Script::ExpireThenClose
+        | Script::Notify
+        | Script::SlowPongs
         | Script::NotifyOnce
         | Script::Refuse(_)
         | Script::StopReading => {}
@@ -164,14 +192,20 @@ async fn follow(script: Script, mut stream: TcpStream, pings: Arc<AtomicUsize>) 
     while let Some(Ok(message)) = peer.next().await {
         match message {
             Message::Ping(_) => {
-                pings.fetch_add(1, Ordering::SeqCst);
+                observed.pings.fetch_add(1, Ordering::SeqCst);
+                if matches!(script, Script::SlowPongs) {
+                    // The pong is sent with the next read.
+                    tokio::time::sleep(PONG_DELAY).await;
+                }
             }
             Message::Text(text) => {
                 frames += 1;
+                observed.frames.lock().unwrap().push(text.to_string());
                 if reply(script, &mut peer, frames, &serde_json::from_str(&text).unwrap()).await {
                     std::future::pending::<()>().await;
                 }
-                if matches!(script, Script::DelayThenClose) && frames > 1 {
+                if matches!(script, Script::DelayThenClose | Script::ExpireThenClose) && frames > 1
+                {
                     return;
                 }
             }
@@ -197,11 +231,29 @@ async fn reply(script: Script, peer: &mut Peer, frames: usize, frame: &Value) ->
         Script::Serve
         | Script::Delay(_)
         | Script::DelayThenClose
+        | Script::ExpireThenClose
+        | Script::Notify
+        | Script::SlowPongs
         | Script::NotifyOnce
         | Script::StopReading => ok,
     };
     let _ = peer.send(Message::text(reply.to_string())).await;
+    if matches!(script, Script::Notify) && frames == 1 {
+        let _ = peer.send(Message::text(two_notifications())).await;
+    }
+    if matches!(script, Script::ExpireThenClose) && frames == 1 {
+        let _ = peer.send(Message::text(presence_protocol::device::expires_in(0))).await;
+    }
     matches!(script, Script::StopReading)
+}
+
+fn two_notifications() -> String {
+    let notification = |number: u128| {
+        let (id, appid) = (NotificationId::from_bits(number), AppId::from_bits(1));
+        json!({"source": "Chat", "application": "Chat", "domain": "chat.example",
+            "message": "Hello", "action": "", "appid": appid, "id": id, "sent_at": 1})
+    };
+    json!({ "notifications": [notification(1), notification(2)] }).to_string()
 }
 
 fn notified(request: &Value) -> Value {

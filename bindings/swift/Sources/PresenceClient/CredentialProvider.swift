@@ -13,44 +13,43 @@ extension DeviceChannel {
     /// }
     /// ```
     ///
-    /// If `provider` throws, it is called again after a wait that grows with each failure. If it
-    /// throws ``SignedOutError``, it is not called again until the channel has another request. A
-    /// newer request of the channel cancels the call for an older one.
+    /// If `provider` throws, it is called again after a wait that grows with each failure, up to
+    /// the `backoffCeiling` of `ChannelTiming`. `networkChanged` and an app that becomes visible
+    /// shorten the wait. If it throws ``SignedOutError``, the state becomes `.signedOut`, and it is
+    /// not called again until the channel has another request.
+    ///
+    /// A call is cancelled by a newer request of the channel, by `setCredential` and by the end of
+    /// the channel. A call that does not heed its cancellation is left to itself: its result is
+    /// ignored.
     ///
     /// Throws an error if another loop takes the credential requests of this channel.
     public func provideCredentials(
         from provider: @escaping @Sendable (CredentialReason) async throws -> Credential
     ) async throws {
-        var answer: Task<Void, Never>?
-        defer { answer?.cancel() }
-        for try await reason in credentialRequests {
-            answer?.cancel()
-            answer = Task { await self.answerRequest(for: reason, from: provider) }
+        let requests = pulledRequests.makeAsyncIterator()
+        while let request = try await requests.next() {
+            let answer = Task { await self.answer(request, from: provider) }
+            // Ends when the request was answered, has failed or was replaced.
+            try? await cancellable {
+                try await self.nextCredentialRequestEnd(number: request.number, cancel: $0)
+            }
+            answer.cancel()
         }
     }
 
-    private func answerRequest(
-        for reason: CredentialReason,
+    private func answer(
+        _ request: NumberedCredentialRequest,
         from provider: @Sendable (CredentialReason) async throws -> Credential
     ) async {
-        var wait = Self.firstWait
-        while !Task.isCancelled {
-            do {
-                let credential = try await provider(reason)
-                if !Task.isCancelled { setCredential(credential: credential) }
-                return
-            } catch is SignedOutError {
-                return
-            } catch {
-                // A cancellation that is not this task's is a failure like others.
-                try? await Task.sleep(nanoseconds: UInt64(Double.random(in: 0...wait) * 1e9))
-                wait = min(2 * wait, Self.longestWait)
-            }
+        do {
+            let credential = try await provider(request.reason)
+            if !Task.isCancelled { setCredential(credential: credential) }
+        } catch is SignedOutError {
+            reportSignedOut(number: request.number)
+        } catch {
+            // A cancellation that is not this task's is a failure like others. The report of a
+            // request that is over has no effect.
+            reportCredentialFailure(number: request.number)
         }
     }
-
-    /// The longest wait after the first failure of a provider, in seconds.
-    private static var firstWait: Double { 2 }
-    /// The longest wait after any failure of a provider, in seconds.
-    private static var longestWait: Double { 60 }
 }

@@ -20,11 +20,17 @@ extension DeviceChannel {
     /// The requests for a credential. Answer each with `setCredential(credential:)`. Only the
     /// newest request waits for a loop.
     public var credentialRequests: ChannelSequence<CredentialReason> {
+        let requests = pulledRequests
+        return ChannelSequence(elements: requests.elements) { try await requests.pull()?.reason }
+    }
+
+    /// The requests for a credential, with their numbers.
+    var pulledRequests: ChannelSequence<NumberedCredentialRequest> {
         ChannelSequence(elements: ChannelElements(of: self, kind: "credential requests")) {
             let next = try await cancellable { try await self.nextCredentialRequest(cancel: $0) }
             guard let next else { return nil }
             self.confirmCredentialRequest(number: next.number)
-            return next.reason
+            return next
         }
     }
 
@@ -33,6 +39,14 @@ extension DeviceChannel {
     public func acknowledge(_ notification: LiveNotification) {
         // The id of a received notification is valid.
         try? acknowledge(id: notification.id)
+    }
+
+    /// Records that the user has seen a notification that the app does not acknowledge yet, for
+    /// example because it stays in the notification area. With a `storageFile` in the options it is
+    /// not delivered again after a restart of the app. The last 1,000 are kept.
+    public func markShown(_ notification: LiveNotification) {
+        // The id of a received notification is valid.
+        try? markShown(id: notification.id)
     }
 
     /// Closes the channel, and waits until it is closed. The presence of this device ends at once.

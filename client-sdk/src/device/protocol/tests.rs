@@ -2,11 +2,17 @@ use std::time::Duration;
 
 use presence_protocol::device::{DeviceCommand, DeviceRequest, NotificationBatch, Proof, parse};
 use presence_protocol::open::OpenStatus;
-use presence_protocol::{AppId, CloseCode, RequestId, Status, StatusText, UnixMillis};
+use presence_protocol::{
+    AppId, CloseCode, NotificationId, RequestId, Status, StatusText, UnixMillis,
+};
 use tokio::time::Instant;
 
 use super::*;
+use crate::channel::Pulled;
+use crate::credential::Credential;
+use crate::device::event::DeviceEvent;
 use crate::end_reason::EndReason;
+use crate::error::Error;
 
 mod credentials;
 
@@ -90,7 +96,7 @@ impl Fixture {
     }
 
     fn notifications(&mut self) -> Vec<u128> {
-        std::iter::from_fn(|| self.protocol.pull().and_then(Pulled::event))
+        std::iter::from_fn(|| self.protocol.pull(u64::MAX, 0).and_then(Pulled::event))
             .filter_map(|event| match event {
                 DeviceEvent::Notification(notification) => Some(notification.id.bits()),
                 DeviceEvent::State(_) | DeviceEvent::CredentialWanted(_) => None,
@@ -260,9 +266,9 @@ fn a_state_is_not_reported_twice_in_a_row() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("first")));
     for _ in 0..2 {
         fixture.protocol.set_state(ConnectionState::Connecting { attempt: 1 });
-        let event = fixture.protocol.pull();
+        let event = fixture.protocol.pull(u64::MAX, 0);
         fixture.protocol.set_state(ConnectionState::Connecting { attempt: 1 });
-        assert!(fixture.protocol.pull().is_none(), "{event:?}");
+        assert!(fixture.protocol.pull(u64::MAX, 0).is_none(), "{event:?}");
     }
 }
 

@@ -1,14 +1,18 @@
 //! Credentials: requesting, renewing and replacing them.
 
 use super::*;
+use crate::credential::CredentialError;
 
 #[test]
 fn a_device_without_a_credential_requests_one_and_then_connects() {
     let mut fixture = Fixture::with(|_| ());
-    assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::First));
+    assert_eq!(fixture.protocol.credential_requests().reason(), Some(CredentialReason::First));
     assert!(!fixture.protocol.has_credential());
     fixture.protocol.set_credential(assertion("given"));
-    assert!(fixture.protocol.has_credential() && fixture.protocol.credential_request().is_none());
+    assert!(
+        fixture.protocol.has_credential()
+            && fixture.protocol.credential_requests().reason().is_none()
+    );
     fixture.open();
     assert_eq!(proof(&fixture.expect_frame()), Some("given"));
 }
@@ -17,19 +21,22 @@ fn a_device_without_a_credential_requests_one_and_then_connects() {
 fn a_session_is_renewed_on_the_same_socket() {
     let mut fixture = Fixture::authenticated();
     fixture.receive(&presence_protocol::device::expires_in(60)).unwrap();
-    assert_eq!(fixture.protocol.credential_request(), None);
+    assert_eq!(fixture.protocol.credential_requests().reason(), None);
     let due = fixture.protocol.next_deadline().unwrap();
     assert!((48..=54).contains(&(due - fixture.now).as_secs()));
     assert!(fixture.protocol.handle_time(due) && !fixture.protocol.handle_time(due));
     let within = fixture.now + Duration::from_mins(1) - due;
     let reason = CredentialReason::Expiring { within };
-    assert_eq!(fixture.protocol.credential_request(), Some(reason));
+    assert_eq!(fixture.protocol.credential_requests().reason(), Some(reason));
     assert!(fixture.next().is_none());
     fixture.protocol.set_credential(assertion("second"));
     let renewal = fixture.expect_frame();
     assert_eq!((proof(&renewal), status(&renewal)), (Some("second"), Some((Status::Online, None))));
     fixture.ok();
-    assert!(fixture.protocol.is_authenticated() && fixture.protocol.credential_request().is_none());
+    assert!(
+        fixture.protocol.is_authenticated()
+            && fixture.protocol.credential_requests().reason().is_none()
+    );
     fixture.disconnect(CloseCode::GoingAway);
     fixture.open();
     assert_eq!(proof(&fixture.expect_frame()), Some("second"));
@@ -40,7 +47,7 @@ fn a_session_that_ends_before_its_renewal_requests_a_credential_at_once() {
     let mut fixture = Fixture::authenticated();
     fixture.receive(&presence_protocol::device::expires_in(60)).unwrap();
     fixture.disconnect(CloseCode::NotAuthorised);
-    assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::Expired));
+    assert_eq!(fixture.protocol.credential_requests().reason(), Some(CredentialReason::Expired));
     assert_eq!(fixture.protocol.next_deadline(), None);
 }
 
@@ -68,7 +75,7 @@ fn a_fresh_credential_is_requested_if_an_accepted_one_is_refused_later() {
     let state = ConnectionState::CredentialWanted(CredentialReason::Expired);
     assert_eq!(next_step, NextStep::AwaitCredential(state));
     assert!(!fixture.protocol.has_credential());
-    assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::Expired));
+    assert_eq!(fixture.protocol.credential_requests().reason(), Some(CredentialReason::Expired));
 }
 
 /// Opens a socket on which the server refuses the credential, and returns the step that follows.
@@ -93,13 +100,16 @@ fn is_signed_out(step: &NextStep) -> bool {
 #[test]
 fn an_aged_credential_is_replaced_once_and_then_the_user_is_signed_out() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("aged")));
-    assert!(fixture.protocol.pull_credential_request().is_none());
+    assert!(fixture.protocol.pull_credential_request(0, 0).is_none());
     let wanted = ConnectionState::CredentialWanted(CredentialReason::Expired);
     assert_eq!(refused_on_a_new_socket(&mut fixture), NextStep::AwaitCredential(wanted.clone()));
-    assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::Expired));
+    assert_eq!(fixture.protocol.credential_requests().reason(), Some(CredentialReason::Expired));
     fixture.protocol.set_credential(assertion("bad"));
     assert!(is_signed_out(&refused_on_a_new_socket(&mut fixture)));
-    assert!(!fixture.protocol.has_credential() && fixture.protocol.credential_request().is_none());
+    assert!(
+        !fixture.protocol.has_credential()
+            && fixture.protocol.credential_requests().reason().is_none()
+    );
     fixture.protocol.set_credential(assertion("good"));
     fixture.open();
     fixture.expect_frame();
@@ -113,7 +123,7 @@ fn an_aged_credential_is_replaced_once_and_then_the_user_is_signed_out() {
 fn without_a_source_an_aged_credential_signs_the_user_out_and_a_fresh_one_is_still_requested() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("aged")));
     assert!(is_signed_out(&refused_on_a_new_socket(&mut fixture)));
-    assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::Expired));
+    assert_eq!(fixture.protocol.credential_requests().reason(), Some(CredentialReason::Expired));
     fixture.protocol.set_credential(assertion("good"));
     assert!(fixture.protocol.has_credential());
 }
@@ -121,7 +131,7 @@ fn without_a_source_an_aged_credential_signs_the_user_out_and_a_fresh_one_is_sti
 #[test]
 fn a_credential_that_was_refused_is_not_tried_again_even_if_the_application_repeats_it() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("aged")));
-    assert!(fixture.protocol.pull_credential_request().is_none());
+    assert!(fixture.protocol.pull_credential_request(0, 0).is_none());
     refused_on_a_new_socket(&mut fixture);
     fixture.protocol.set_credential(assertion("aged"));
     assert!(!fixture.protocol.has_credential());
@@ -168,7 +178,10 @@ fn a_credential_that_is_set_as_the_session_ends_is_tried_at_once() {
 #[test]
 fn the_user_is_signed_out_if_the_credential_provider_reports_it() {
     let mut fixture = Fixture::with(|_| ());
-    fixture.protocol.sign_out();
+    fixture.protocol.fail_credential_request(1, &CredentialError::SignedOut, 0);
     assert!(matches!(fixture.protocol.state(), ConnectionState::SignedOut(_)));
-    assert!(fixture.protocol.credential_request().is_none() && !fixture.protocol.has_credential());
+    assert!(
+        fixture.protocol.credential_requests().reason().is_none()
+            && !fixture.protocol.has_credential()
+    );
 }

@@ -15,6 +15,15 @@ internal inline fun ifOpen(call: () -> Unit) {
     }
 }
 
+/** Makes a call, and returns null if the app has closed the channel. */
+internal inline fun <Result : Any> valueIfOpen(call: () -> Result): Result? =
+    try {
+        call()
+    } catch (closed: IllegalStateException) {
+        closed.throwIfCancellation()
+        null
+    }
+
 /** Makes a call that waits, and returns null if the app has closed the channel. */
 internal suspend fun <Result> nullIfClosed(call: suspend () -> Result?): Result? =
     try {

@@ -29,6 +29,7 @@ public class PresenceAppService internal constructor(
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val mutableState = MutableStateFlow(channel.state())
+    @Volatile private var atEnd = Observations()
 
     /** The connection state. It is up to date whether or not [events] is collected. */
     public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
@@ -49,7 +50,10 @@ public class PresenceAppService internal constructor(
 
     init {
         watcher.invokeOnCompletion {
-            channel.startShutdown()
+            ifOpen {
+                channel.startShutdown()
+                atEnd = Observations(channel.recentStates(), channel.counters())
+            }
             if (mutableState.value !is ConnectionState.Ended) {
                 mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
@@ -110,6 +114,19 @@ public class PresenceAppService internal constructor(
         watcher.cancel()
         watcher.invokeOnCompletion { channel.close() }
     }
+
+    /**
+     * Returns the last 20 changes of the connection state, the oldest one first. After [close] they
+     * are those that were known at the close.
+     */
+    public fun recentStates(): List<StateChange> =
+        valueIfOpen { channel.recentStates() } ?: atEnd.states
+
+    /**
+     * Returns what the channel has counted since it was opened. After [close] it is what was known
+     * at the close.
+     */
+    public fun counters(): ChannelCounters = valueIfOpen { channel.counters() } ?: atEnd.counters
 
     private suspend fun awaitEnd() {
         mutableState.first { it is ConnectionState.Ended }

@@ -1,19 +1,14 @@
 package org.presence.client
 
-import kotlin.random.Random
-import kotlin.time.Duration
-import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.currentCoroutineContext
-import kotlinx.coroutines.delay
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
-import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.emptyFlow
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
@@ -26,8 +21,14 @@ public fun interface CredentialProvider {
      * Returns a fresh credential. It is called on a background thread.
      *
      * If it throws, a `CancellationException` of its own included, it is called again after a wait
-     * that grows with each failure. If it throws [SignedOutException], it is not called again until
-     * the app calls [PresenceDevice.setCredential].
+     * that grows with each failure, up to the `backoffCeiling` of [ChannelTiming].
+     * [PresenceDevice.networkChanged] and an app that becomes visible shorten the wait. If it
+     * throws [SignedOutException], the state becomes [ConnectionState.SignedOut], and it is not
+     * called again until the app calls [PresenceDevice.setCredential].
+     *
+     * A call is cancelled by a newer request of the channel, by [PresenceDevice.setCredential] and
+     * by the end of the channel. A call that blocks its thread cannot be cancelled before it
+     * returns; the channel goes on meanwhile.
      */
     public suspend fun credential(reason: CredentialReason): Credential
 }
@@ -57,6 +58,7 @@ public class PresenceDevice internal constructor(
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val mutableState = MutableStateFlow(channel.state())
+    @Volatile private var atEnd = Observations()
 
     /** The connection state. */
     public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
@@ -78,13 +80,16 @@ public class PresenceDevice internal constructor(
      * [CredentialProvider]. Only the newest request waits for a collector.
      */
     public val credentialRequests: Flow<CredentialReason> =
-        if (provider == null) pulledRequests(::awaitEnd) else emptyFlow()
+        if (provider == null) pulledRequests() else emptyFlow()
 
     private val watcher = scope.launch(Dispatchers.Default) { watchState() }
 
     init {
         watcher.invokeOnCompletion {
-            channel.startShutdown()
+            ifOpen {
+                channel.startShutdown()
+                atEnd = Observations(channel.recentStates(), channel.counters())
+            }
             if (mutableState.value !is ConnectionState.Ended) {
                 mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
@@ -125,6 +130,14 @@ public class PresenceDevice internal constructor(
      */
     public fun acknowledge(notification: LiveNotification): Unit =
         ifOpen { channel.acknowledge(notification.id) }
+
+    /**
+     * Records that the user has seen a notification that the app does not acknowledge yet, for
+     * example because it stays in the notification area. With a `storageFile` in the options it is
+     * not delivered again after a restart of the app. The last 1,000 are kept.
+     */
+    public fun markShown(notification: LiveNotification): Unit =
+        ifOpen { channel.markShown(notification.id) }
 
     /**
      * Calls [handler] with each notification, and acknowledges the notification after [handler] has
@@ -173,12 +186,28 @@ public class PresenceDevice internal constructor(
         watcher.invokeOnCompletion { channel.close() }
     }
 
+    /**
+     * Returns the last 20 changes of the connection state, the oldest one first. After [close] they
+     * are those that were known at the close.
+     */
+    public fun recentStates(): List<StateChange> =
+        valueIfOpen { channel.recentStates() } ?: atEnd.states
+
+    /**
+     * Returns what the channel has counted since it was opened. After [close] it is what was known
+     * at the close.
+     */
+    public fun counters(): ChannelCounters = valueIfOpen { channel.counters() } ?: atEnd.counters
+
+    /** Returns what was counted about the file of the options; null after [close]. */
+    public fun storageCounters(): StorageCounters? = valueIfOpen { channel.storageCounters() }
+
     private suspend fun awaitEnd() {
         mutableState.first { it is ConnectionState.Ended }
     }
 
-    private fun pulledRequests(awaitEnd: suspend () -> Unit): Flow<CredentialReason> =
-        PulledFlow({ nullIfClosed { channel.nextCredentialRequest() } }, awaitEnd) {
+    private fun pulledRequests(): Flow<CredentialReason> =
+        PulledFlow({ nullIfClosed { channel.nextCredentialRequest() } }, ::awaitEnd) {
             ifOpen { channel.confirmCredentialRequest(it.number) }
             it.reason
         }
@@ -190,33 +219,50 @@ public class PresenceDevice internal constructor(
         Unit
     }
 
-    /**
-     * Provides a credential for each request. A newer request cancels the call for an older one.
-     */
-    private suspend fun provideCredentials(
-        provider: CredentialProvider,
-    ) = pulledRequests { }.collectLatest { reason ->
-        var wait = MIN_BACKOFF
+    /** Answers each request until the channel has ended. The SDK repeats those that fail. */
+    private suspend fun provideCredentials(provider: CredentialProvider) {
         while (true) {
-            try {
-                setCredential(provider.credential(reason))
-                break
-            } catch (_: SignedOutException) {
-                break
-            } catch (_: Exception) {
-                // A cancellation that is not this coroutine's, such as the end of a `withTimeout`
-                // of the provider, is a failure like others.
-                currentCoroutineContext().ensureActive()
-                delay(wait * Random.nextDouble())
-                wait = minOf(wait * 2, MAX_BACKOFF)
-            }
+            val request = nullIfClosed { channel.nextCredentialRequest() } ?: return
+            ifOpen { channel.confirmCredentialRequest(request.number) }
+            answerRequest(request, provider)
+        }
+    }
+
+    /**
+     * Calls the provider until the request is over: a credential was set, or there is a newer one.
+     */
+    private suspend fun answerRequest(
+        request: NumberedCredentialRequest,
+        provider: CredentialProvider,
+    ) = coroutineScope {
+        val call = launch { callProvider(request, provider) }
+        val end = launch {
+            nullIfClosed { channel.nextCredentialRequestEnd(request.number) }
+            call.cancel()
+        }
+        call.join()
+        end.cancel()
+    }
+
+    private suspend fun callProvider(
+        request: NumberedCredentialRequest,
+        provider: CredentialProvider,
+    ) {
+        try {
+            val credential = provider.credential(request.reason)
+            currentCoroutineContext().ensureActive()
+            setCredential(credential)
+        } catch (_: SignedOutException) {
+            ifOpen { channel.reportSignedOut(request.number) }
+        } catch (_: Exception) {
+            // A cancellation that is not this coroutine's, such as the end of a `withTimeout`
+            // of the provider, is a failure like others.
+            currentCoroutineContext().ensureActive()
+            ifOpen { channel.reportCredentialFailure(request.number) }
         }
     }
 
     public companion object {
-        private val MIN_BACKOFF: Duration = 2.seconds
-        private val MAX_BACKOFF: Duration = 60.seconds
-
         /**
          * Opens the channel of a device. It connects in the background as soon as it has a
          * credential: that of the options, otherwise one of [credentialProvider].

@@ -100,10 +100,8 @@ class DeviceTest {
         val device = PresenceDevice.open(this, server.device("alice", credential = assertion("nonsense"))) {
             throw SignedOutException()
         }
-        val signedOut = device.state.await { it is ConnectionState.SignedOut || it is ConnectionState.CredentialWanted }
-        if (signedOut is ConnectionState.SignedOut) {
-            assertEquals(PresenceErrno.INVALID_ASSERTION, assertIs<PresenceException.Refused>(signedOut.reason).errno)
-        }
+        val signedOut = device.state.await { it is ConnectionState.SignedOut } as ConnectionState.SignedOut
+        assertEquals(PresenceErrno.NOT_AUTHENTICATED, assertIs<PresenceException.Refused>(signedOut.reason).errno)
         device.setCredential(server.credential("alice"))
         device.connected()
         device.shutdown()

@@ -120,6 +120,10 @@ private class FakeAppServiceChannel : AppServiceChannel(NoHandle) {
         calls.nextState(known)
 
     override fun startShutdown() = Unit
+
+    override fun recentStates() = emptyList<StateChange>()
+
+    override fun counters() = Observations().counters
 }
 
 private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChannel(NoHandle) {
@@ -148,9 +152,20 @@ private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChan
 
     override fun confirmCredentialRequest(number: ULong) = Unit
 
+    override suspend fun nextCredentialRequestEnd(number: ULong, cancel: CancelToken?): Unit = awaitCancellation()
+
+    /** Repeats the request, without the wait of a real channel. */
+    override fun reportCredentialFailure(number: ULong) {
+        requests.trySend(CredentialReason.First)
+    }
+
     override fun setCredential(credential: Credential) {
         credentials.trySend(credential)
     }
 
     override fun startShutdown() = Unit
+
+    override fun recentStates() = emptyList<StateChange>()
+
+    override fun counters() = Observations().counters
 }
