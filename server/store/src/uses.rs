@@ -1,12 +1,14 @@
 //! Records when API keys, sessions and Applications were used.
 
+use std::collections::BTreeMap;
+
 use presence_core::UnixMillis;
 use presence_protocol::AppId;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::time_to_column;
+use crate::rows::{CHUNK, padded, time_to_column};
 use crate::store::Store;
 use crate::tables::{api_key, app, session};
 
@@ -22,8 +24,8 @@ pub enum UsedThing {
 }
 
 impl Store {
-    /// Records the last uses, in one transaction. An older time than the recorded one changes
-    /// nothing.
+    /// Records the last uses, each to its second, in one transaction. An older time than the
+    /// recorded one changes nothing. Uses of the same second share a statement.
     ///
     /// # Errors
     ///
@@ -31,8 +33,10 @@ impl Store {
     pub async fn record_uses(&self, uses: &[(UsedThing, UnixMillis)]) -> Result<(), StoreError> {
         self.in_time(async {
             let transaction = self.begin_writing().await?;
-            for (thing, at) in uses {
-                record(*thing, time_to_column(*at), &transaction).await?;
+            for (at, things) in by_second(uses) {
+                for chunk in things.chunks(CHUNK) {
+                    record(chunk, at, &transaction).await?;
+                }
             }
             Ok(transaction.commit().await?)
         })
@@ -40,33 +44,48 @@ impl Store {
     }
 }
 
-async fn record(thing: UsedThing, at: i64, db: &DatabaseTransaction) -> Result<(), StoreError> {
-    match thing {
-        UsedThing::Key(key) => {
-            api_key::Entity::update_many()
-                .col_expr(api_key::Column::LastUsedAt, Expr::value(at))
-                .filter(api_key::Column::Id.eq(key))
-                .filter(is_older(api_key::Column::LastUsedAt, at))
-                .exec(db)
-                .await?
+/// Returns the things that were used in each second, which is a column's value.
+fn by_second(uses: &[(UsedThing, UnixMillis)]) -> BTreeMap<i64, Vec<UsedThing>> {
+    let mut things: BTreeMap<i64, Vec<UsedThing>> = BTreeMap::new();
+    for (thing, at) in uses {
+        things.entry(time_to_column(at.truncated_to_secs())).or_default().push(*thing);
+    }
+    things
+}
+
+async fn record(things: &[UsedThing], at: i64, db: &DatabaseTransaction) -> Result<(), StoreError> {
+    let (mut keys, mut sessions, mut apps) = (Vec::new(), Vec::new(), Vec::new());
+    for thing in things {
+        match thing {
+            UsedThing::Key(key) => keys.push(*key),
+            UsedThing::Session(digest) => sessions.push(digest.to_vec()),
+            UsedThing::App(app) => apps.push(app.to_string()),
         }
-        UsedThing::Session(digest) => {
-            session::Entity::update_many()
-                .col_expr(session::Column::LastUsedAt, Expr::value(at))
-                .filter(session::Column::Digest.eq(digest.to_vec()))
-                .filter(is_older(session::Column::LastUsedAt, at))
-                .exec(db)
-                .await?
-        }
-        UsedThing::App(app) => {
-            app::Entity::update_many()
-                .col_expr(app::Column::LastLookedAt, Expr::value(at))
-                .filter(app::Column::Id.eq(app.to_string()))
-                .filter(is_older(app::Column::LastLookedAt, at))
-                .exec(db)
-                .await?
-        }
-    };
+    }
+    if !keys.is_empty() {
+        api_key::Entity::update_many()
+            .col_expr(api_key::Column::LastUsedAt, Expr::value(at))
+            .filter(api_key::Column::Id.is_in(padded(keys.into_iter())))
+            .filter(is_older(api_key::Column::LastUsedAt, at))
+            .exec(db)
+            .await?;
+    }
+    if !sessions.is_empty() {
+        session::Entity::update_many()
+            .col_expr(session::Column::LastUsedAt, Expr::value(at))
+            .filter(session::Column::Digest.is_in(padded(sessions.into_iter())))
+            .filter(is_older(session::Column::LastUsedAt, at))
+            .exec(db)
+            .await?;
+    }
+    if !apps.is_empty() {
+        app::Entity::update_many()
+            .col_expr(app::Column::LastLookedAt, Expr::value(at))
+            .filter(app::Column::Id.is_in(padded(apps.into_iter())))
+            .filter(is_older(app::Column::LastLookedAt, at))
+            .exec(db)
+            .await?;
+    }
     Ok(())
 }
 

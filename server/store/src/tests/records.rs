@@ -139,7 +139,7 @@ async fn the_last_uses_of_keys_sessions_and_applications_are_recorded_and_never_
     fixture.insert_session(&session(owner, 1)).await;
     let key = fixture.insert_key(1).await;
     let things = [UsedThing::App(APP), UsedThing::Key(key.id), UsedThing::Session([1; 32])];
-    for (at, recorded) in [(5, 5), (60_000, 60_000), (7, 60_000)] {
+    for (at, recorded) in [(5_010, 5_000), (60_000, 60_000), (7_000, 60_000)] {
         let recent = things.map(|thing| (thing, NOW + Duration::from_millis(at)));
         fixture.store.record_uses(&recent).await.unwrap();
         let recorded = Some(NOW + Duration::from_millis(recorded));

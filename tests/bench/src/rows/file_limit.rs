@@ -14,26 +14,35 @@ use crate::scale::Scale;
 use crate::sides::{Side, cost, start_server, unlimited};
 use crate::system::with_open_files;
 
+/// The time after which a device that is not connected waits for a free file.
+const FULL_AFTER: Duration = Duration::from_secs(2);
+
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let server = with_open_files(scale.files, start_server(unlimited())).await;
     let side = Side::of(&server);
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
-    let users = clients::sign_in_users(&server, &application, "user", 2).await;
-    let mut device = Device::connect(side, 0, &users[0]).await;
-    let waiting = connect(side.address, scale.files + scale.files / 2).await;
-    // The first connection beyond the limit is not refused: it waits.
-    let late_device = Device::connect(side, 1, &users[1]);
-    tokio::pin!(late_device);
-    let is_waiting = timeout(scale.round / 2, &mut late_device).await.is_err();
-    assert!(is_waiting, "the server must be at its limit");
+    let count = usize::try_from(scale.files).unwrap();
+    let users = clients::sign_in_users(&server, &application, "user", count).await;
+    // Devices fill the server, because it closes idle connections that are none to let others in.
+    let mut devices = Vec::new();
+    let late_device = loop {
+        let user = &users[devices.len()];
+        let mut connecting = Box::pin(Device::connect(side, devices.len(), user));
+        match timeout(FULL_AFTER, &mut connecting).await {
+            Ok(device) => devices.push(device),
+            // The first connection beyond the limit is not refused: it waits.
+            Err(_) => break connecting,
+        }
+    };
+    let waiting = connect(side.address, scale.files / 2).await;
     let mut rounds = Vec::new();
     for _ in 0..scale.rounds {
         let ((), cost) = cost(side.process, tokio::time::sleep(scale.round)).await;
         rounds.push(Pair::alone(100.0 * cost.cpu.as_secs_f64() / cost.clock.as_secs_f64()));
-        device.report().await;
+        devices[0].report().await;
     }
-    drop(waiting);
+    drop((devices, waiting));
     timeout(TIMEOUT, late_device).await.unwrap();
     vec![Finding {
         what: "a server at its file limit",
