@@ -13,17 +13,19 @@ android {
     namespace = "org.presence.client"
     compileSdk = 35
     defaultConfig {
-        // The first version with `java.time` without desugaring.
-        minSdk = 26
+        // Below 26, an app needs desugaring for `java.time`.
+        minSdk = 24
         consumerProguardFiles("consumer-rules.pro")
     }
     compileOptions {
+        isCoreLibraryDesugaringEnabled = true
         sourceCompatibility = JavaVersion.VERSION_17
         targetCompatibility = JavaVersion.VERSION_17
     }
     kotlinOptions { jvmTarget = "17" }
     sourceSets["main"].apply {
-        kotlin.srcDirs("../src/main/kotlin", "../../../target/kotlin/android")
+        manifest.srcFile("src/main/AndroidManifest.xml")
+        kotlin.srcDirs("src/main/kotlin", "../src/main/kotlin", "../../../target/kotlin/android")
         jniLibs.srcDirs("../../../target/kotlin/jniLibs")
     }
     publishing { singleVariant("release") { withSourcesJar() } }
@@ -33,6 +35,8 @@ dependencies {
     api("org.jetbrains.kotlinx:kotlinx-coroutines-android:1.11.0")
     implementation("net.java.dev.jna:jna:5.19.1@aar")
     implementation("androidx.annotation:annotation:1.9.1")
+    implementation("androidx.lifecycle:lifecycle-process:2.8.7")
+    coreLibraryDesugaring("com.android.tools:desugar_jdk_libs:2.1.5")
 }
 
 // cargo install cargo-ndk; rustup target add aarch64-linux-android armv7-linux-androideabi
@@ -40,7 +44,7 @@ dependencies {
 val buildRust by tasks.registering(Exec::class) {
     workingDir("../../..")
     commandLine(
-        "cargo", "ndk", "--platform", "26",
+        "cargo", "ndk", "--platform", "24",
         "-t", "arm64-v8a", "-t", "armeabi-v7a", "-t", "x86_64",
         "-o", "target/kotlin/jniLibs",
         "build", "--locked", "--profile", "mobile", "--package", "presence-bindings",
@@ -54,6 +58,18 @@ publishing {
     publications {
         register<MavenPublication>("release") {
             artifactId = "presence-client-android"
+            pom {
+                name = "Presence client for Android"
+                description = "The client SDK of the Presence service for Kotlin on Android."
+                // An example, as in ../pom.xml.
+                url = "https://presence.example/"
+                licenses {
+                    license { name = "MIT"; url = "https://opensource.org/license/mit" }
+                    license { name = "Apache-2.0"; url = "https://www.apache.org/licenses/LICENSE-2.0" }
+                }
+                developers { developer { name = "The developers of Presence"; url = "https://presence.example/" } }
+                scm { url = "https://presence.example/presence.git" }
+            }
             afterEvaluate { from(components["release"]) }
         }
     }

@@ -6,9 +6,9 @@ package android.os
 public class Build {
     /** A stub of the member of the platform. */
     public object VERSION {
-        /** The API level of the phone. */
+        /** The API level of the phone, which tests set. */
         @JvmField
-        public val SDK_INT: Int = 0
+        public var SDK_INT: Int = 0
     }
 
     /** A stub of the member of the platform. */
