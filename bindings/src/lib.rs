@@ -12,7 +12,9 @@ mod cancel;
 mod confirmed_source;
 mod device;
 mod error;
+mod error_kinds;
 mod log;
+mod network;
 mod notify;
 mod object_count;
 mod presence;
@@ -36,7 +38,9 @@ pub use device::{
     DeviceChannel, DeviceOptions, LiveNotification, NumberedCredentialRequest, NumberedNotification,
 };
 pub use error::{EndReason, PresenceErrno, PresenceError};
+pub use error_kinds::{ProxyErrorKind, TlsErrorKind};
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
+pub use network::{NetworkOptions, PresenceProxy, ProxyServer, UserAgentProduct};
 pub use notify::{NewNotification, NotifyResult, QueryResult, QueuedNotification};
 pub use object_count::debug_live_objects;
 pub use presence::{PresenceStatus, PresenceUpdate};

@@ -7,9 +7,9 @@ use presence_protocol::open::OpenStatus;
 use presence_protocol::{AppId, DeviceName, StatusText};
 
 use crate::credential::{Credential, CredentialProvider};
+use crate::network_options::NetworkOptions;
 use crate::server_url::ServerUrl;
 use crate::timing::Timing;
-use crate::tls::Tls;
 
 /// The options of a device channel. [`DeviceOptions::new`] sets the defaults.
 #[derive(Clone)]
@@ -32,8 +32,8 @@ pub struct DeviceOptions {
     pub visibility: Option<Vec<AppId>>,
     /// The time limits.
     pub timing: Timing,
-    /// The trusted certificate authorities.
-    pub tls: Tls,
+    /// The proxy, the trusted certificates, and the headers of the application.
+    pub network: NetworkOptions,
 }
 
 impl DeviceOptions {
@@ -48,7 +48,7 @@ impl DeviceOptions {
             message: None,
             visibility: None,
             timing: Timing::default(),
-            tls: Tls::default(),
+            network: NetworkOptions::default(),
         }
     }
 }
