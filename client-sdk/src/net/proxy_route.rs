@@ -21,7 +21,7 @@ pub(super) enum ProxyRules {
     /// All connections go through one proxy.
     All(ProxyRoute),
     /// The variables of the environment name the proxies.
-    Environment(Matcher),
+    Environment(Box<Matcher>),
 }
 
 /// A proxy, and how to speak with it.
@@ -65,7 +65,9 @@ impl ProxyRules {
     /// Returns the rules of the environment, which all channels of the process share.
     fn environment() -> Arc<Self> {
         static SHARED: OnceLock<Arc<ProxyRules>> = OnceLock::new();
-        Arc::clone(SHARED.get_or_init(|| Arc::new(Self::Environment(Matcher::from_env()))))
+        Arc::clone(
+            SHARED.get_or_init(|| Arc::new(Self::Environment(Box::new(Matcher::from_env())))),
+        )
     }
 
     /// Returns the proxy for a server, if there is one.
@@ -159,7 +161,7 @@ mod tests {
             .http("plain.example:3128")
             .https("http://the-user:the%20password@secure.example")
             .no("internal.example, 10.0.0.0/8, 2001:db8::/32");
-        ProxyRules::Environment(matcher.build())
+        ProxyRules::Environment(Box::new(matcher.build()))
     }
 
     fn proxy_of(rules: &ProxyRules, host: &str, uses_tls: bool) -> Option<Destination> {
@@ -200,7 +202,8 @@ mod tests {
         assert_eq!(value, expected);
         assert!(value.is_sensitive());
         let socks = Matcher::builder().all("socks5h://the-user:p%40ss@socks.example").build();
-        let route = ProxyRules::Environment(socks).route_to("presence.example", false).unwrap();
+        let route =
+            ProxyRules::Environment(Box::new(socks)).route_to("presence.example", false).unwrap();
         let Some(ProxyRoute { destination, protocol }) = route else { panic!("no proxy") };
         assert_eq!(destination, Destination { host: "socks.example".to_owned(), port: 1080 });
         let ProxyProtocol::Socks5 { credentials: Some((user, password)) } = protocol else {
@@ -211,7 +214,9 @@ mod tests {
 
     #[test]
     fn a_protocol_that_is_not_supported_is_an_error_and_no_direct_connection() {
-        let rules = ProxyRules::Environment(Matcher::builder().all("socks4://old.example").build());
+        let rules = ProxyRules::Environment(Box::new(
+            Matcher::builder().all("socks4://old.example").build(),
+        ));
         let Err(error) = rules.route_to("presence.example", true) else { panic!("a route") };
         let error = Error::from(error);
         assert!(
