@@ -8,12 +8,13 @@ use crate::cancel::CancelToken;
 use crate::confirmed_source::{ConfirmedSource, Source};
 use crate::counters::ChannelCounters;
 use crate::error::PresenceError;
+use crate::network::NetworkOptions;
 use crate::notify::{NewNotification, NotifyBatch, NotifyResult, QueryResult, QueuedNotification};
 use crate::object_count::CountedObject;
 use crate::presence::{PresenceUpdate, parse_id, parse_ids};
 use crate::runtime;
 use crate::secret::Secret;
-use crate::state::{ChannelTiming, ConnectionState, StateChange, to_timing, to_tls};
+use crate::state::{ChannelTiming, ConnectionState, StateChange, to_timing};
 
 /// The options of the channel of a back end.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -34,9 +35,9 @@ pub struct AppServiceOptions {
     /// The time limits.
     #[uniffi(default = None)]
     pub timing: Option<ChannelTiming>,
-    /// The certificates of further certificate authorities to trust, each in DER.
-    #[uniffi(default = [])]
-    pub root_certificates: Vec<Vec<u8>>,
+    /// The proxy, the trusted certificates, and the headers of the app.
+    #[uniffi(default)]
+    pub network: NetworkOptions,
 }
 
 impl TryFrom<AppServiceOptions> for presence_client::AppServiceOptions {
@@ -49,7 +50,7 @@ impl TryFrom<AppServiceOptions> for presence_client::AppServiceOptions {
         converted.cursor = options.cursor;
         converted.receipts = options.receipts;
         converted.timing = to_timing(options.timing)?;
-        converted.tls = to_tls(options.root_certificates);
+        converted.network = options.network.into();
         Ok(converted)
     }
 }

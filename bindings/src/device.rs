@@ -9,12 +9,13 @@ use crate::cancel::CancelToken;
 use crate::confirmed_source::{ConfirmedSource, Source};
 use crate::counters::{ChannelCounters, StorageCounters};
 use crate::error::PresenceError;
+use crate::network::NetworkOptions;
 use crate::object_count::CountedObject;
 use crate::presence::{PresenceStatus, parse_id, parse_ids, parse_status_text, signed_millis};
 use crate::runtime;
 use crate::secret::Credential;
 use crate::state::{
-    AppVisibility, ChannelTiming, ConnectionState, CredentialReason, StateChange, to_timing, to_tls,
+    AppVisibility, ChannelTiming, ConnectionState, CredentialReason, StateChange, to_timing,
 };
 
 /// The options of a device channel.
@@ -45,9 +46,9 @@ pub struct DeviceOptions {
     /// The time limits.
     #[uniffi(default = None)]
     pub timing: Option<ChannelTiming>,
-    /// The certificates of further certificate authorities to trust, each in DER.
-    #[uniffi(default = [])]
-    pub root_certificates: Vec<Vec<u8>>,
+    /// The proxy, the trusted certificates, and the headers of the app.
+    #[uniffi(default)]
+    pub network: NetworkOptions,
 }
 
 impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
@@ -64,7 +65,7 @@ impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
         converted.visibility = visibility.map(|list| parse_ids(list, "visibility")).transpose()?;
         converted.storage = options.storage_file.map(|path| Arc::new(FileStorage::new(path)) as _);
         converted.timing = to_timing(options.timing)?;
-        converted.tls = to_tls(options.root_certificates);
+        converted.network = options.network.into();
         Ok(converted)
     }
 }

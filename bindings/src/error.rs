@@ -2,6 +2,8 @@
 
 use presence_client::{ApiError, Errno, Error};
 
+use crate::error_kinds::{ProxyErrorKind, TlsErrorKind};
+
 /// Defines the exported copy of the registry of errors. The match has an arm for each entry, so a
 /// new entry that is missing here does not compile.
 macro_rules! errnos {
@@ -98,10 +100,27 @@ pub enum PresenceError {
         /// Is true if the same call may succeed later.
         retryable: bool,
     },
-    /// There was no connection to the server: the host name, the network or TLS failed, or the
-    /// other side is no Presence server. A later call may succeed.
+    /// There was no connection to the server: the host name or the network failed, or the other
+    /// side is no Presence server. A later call may succeed.
     #[error("the server cannot be reached: {reason}")]
     Unreachable {
+        /// The description, for people.
+        reason: String,
+    },
+    /// The other side is not trusted, or does not speak TLS as it should. A later call may succeed:
+    /// in another network, when the clock is set, or when the server has a new certificate.
+    #[error("there is no secure connection to the server: {reason}")]
+    Tls {
+        /// The kind of failure.
+        kind: TlsErrorKind,
+        /// The description, for people.
+        reason: String,
+    },
+    /// There was no connection through the proxy. A later call may succeed.
+    #[error("there is no connection through the proxy: {reason}")]
+    Proxy {
+        /// The kind of failure.
+        kind: ProxyErrorKind,
         /// The description, for people.
         reason: String,
     },
@@ -158,6 +177,8 @@ impl From<Error> for PresenceError {
                 retryable,
             },
             Error::Unreachable(reason) => Self::Unreachable { reason },
+            Error::Tls { kind, reason } => Self::Tls { kind: kind.into(), reason },
+            Error::Proxy { kind, reason } => Self::Proxy { kind: kind.into(), reason },
             Error::TimedOut => Self::TimedOut,
             Error::Ended(reason) => Self::Ended { reason: reason.into() },
             Error::InvalidArgument(reason) => Self::InvalidArgument { reason },

@@ -14,7 +14,9 @@ mod counters;
 mod credential_cache;
 mod device;
 mod error;
+mod error_kinds;
 mod log;
+mod network;
 mod notify;
 mod object_count;
 mod presence;
@@ -40,7 +42,9 @@ pub use device::{
     DeviceChannel, DeviceOptions, LiveNotification, NumberedCredentialRequest, NumberedNotification,
 };
 pub use error::{EndReason, PresenceErrno, PresenceError};
+pub use error_kinds::{ProxyErrorKind, TlsErrorKind};
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
+pub use network::{NetworkOptions, PresenceProxy, ProxyServer, UserAgentProduct};
 pub use notify::{NewNotification, NotifyResult, QueryResult, QueuedNotification};
 pub use object_count::debug_live_objects;
 pub use presence::{PresenceStatus, PresenceUpdate};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_client::{Timing, Tls};
+use presence_client::Timing;
 
 use crate::error::{EndReason, PresenceError};
 use crate::presence::signed_millis;
@@ -238,11 +238,6 @@ pub(crate) fn to_duration(seconds: f64) -> Result<Duration, PresenceError> {
     Duration::try_from_secs_f64(seconds).map_err(|error| {
         PresenceError::invalid_argument(format!("{seconds} seconds is not a valid time: {error}"))
     })
-}
-
-/// Returns the TLS settings: the default certificate authorities and these, each in DER.
-pub(crate) fn to_tls(root_certificates: Vec<Vec<u8>>) -> Tls {
-    root_certificates.into_iter().fold(Tls::default(), Tls::with_root_certificate)
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
 //! The error of this crate.
 
+mod proxy_error_kind;
+mod tls_error_kind;
+
 use std::time::Duration;
 
 use presence_protocol::{ApiError, Errno, RetryAdvice};
 
 use crate::end_reason::EndReason;
+
+pub use proxy_error_kind::ProxyErrorKind;
+pub use tls_error_kind::TlsErrorKind;
 
 /// The reason for which a call failed. Its texts hold no secrets.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -13,10 +19,28 @@ pub enum Error {
     /// The server refused the call, with an entry of the registry of errors.
     #[error("{0}")]
     Refused(ApiError),
-    /// There was no connection to the server: the host name, the network or TLS failed, or
-    /// the other side is no Presence server.
+    /// There was no connection to the server: the host name or the network failed, or the other
+    /// side is no Presence server.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
+    /// The other side is not trusted, or does not speak TLS as it should. This can pass: in a
+    /// network that asks its users to sign in first, when a clock is set, or when the server has a
+    /// new certificate. Nothing but the handshake was sent.
+    #[error("there is no secure connection to the server: {reason}")]
+    Tls {
+        /// The kind of failure.
+        kind: TlsErrorKind,
+        /// The description, for people.
+        reason: String,
+    },
+    /// There was no connection through the proxy.
+    #[error("there is no connection through the proxy: {reason}")]
+    Proxy {
+        /// The kind of failure.
+        kind: ProxyErrorKind,
+        /// The description, for people.
+        reason: String,
+    },
     /// No reply came in time. The server may have carried out the call.
     #[error("the server did not reply in time")]
     TimedOut,
@@ -36,7 +60,7 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Refused(error) => error.retry_advice() == RetryAdvice::AfterWaiting,
-            Self::Unreachable(_) | Self::TimedOut => true,
+            Self::Unreachable(_) | Self::Tls { .. } | Self::Proxy { .. } | Self::TimedOut => true,
             Self::Ended(_) | Self::InvalidArgument(_) | Self::Unexpected(_) => false,
         }
     }
@@ -46,6 +70,8 @@ impl Error {
         match self {
             Self::Refused(error) => Some(error.errno),
             Self::Unreachable(_)
+            | Self::Tls { .. }
+            | Self::Proxy { .. }
             | Self::TimedOut
             | Self::Ended(_)
             | Self::InvalidArgument(_)
@@ -58,6 +84,8 @@ impl Error {
         match self {
             Self::Refused(error) => retry_after(error),
             Self::Unreachable(_)
+            | Self::Tls { .. }
+            | Self::Proxy { .. }
             | Self::TimedOut
             | Self::Ended(_)
             | Self::InvalidArgument(_)
@@ -90,6 +118,9 @@ mod tests {
         assert!(Error::from(ApiError::slow_down(0.5)).retryable());
         assert!(Error::from(ApiError::from(Errno::ShuttingDown)).retryable());
         assert!(Error::Unreachable("reset".to_owned()).retryable() && Error::TimedOut.retryable());
+        let reason = String::new;
+        assert!(Error::Tls { kind: TlsErrorKind::Expired, reason: reason() }.retryable());
+        assert!(Error::Proxy { kind: ProxyErrorKind::Forbidden, reason: reason() }.retryable());
         assert!(!Error::from(ApiError::from(Errno::InvalidApiKey)).retryable());
         assert!(!Error::from(ApiError::from(Errno::InvalidAssertion)).retryable());
         assert!(!Error::Ended(EndReason::Replaced).retryable());

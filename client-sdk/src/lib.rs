@@ -10,7 +10,9 @@ mod device;
 mod end_reason;
 mod error;
 mod net;
+mod network_options;
 mod notification;
+mod proxy;
 mod retry_header;
 mod server_url;
 mod state;
@@ -44,8 +46,10 @@ pub use device::{
     CredentialRequests, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notifications,
 };
 pub use end_reason::EndReason;
-pub use error::Error;
+pub use error::{Error, ProxyErrorKind, TlsErrorKind};
+pub use network_options::NetworkOptions;
 pub use notification::NewNotification;
+pub use proxy::{Proxy, ProxyServer};
 pub use server_url::ServerUrl;
 pub use state::{AppVisibility, ConnectionState, StateChange};
 pub use storage::{FileStorage, Storage, StorageCounters};

@@ -1,157 +1,119 @@
-//! The connection to the server: name resolution, TCP without Nagle's delay, and TLS. Sockets and
-//! REST calls both use it.
+//! The connection to the server: name resolution, TCP without Nagle's delay, proxies, and TLS.
+//! Sockets and REST calls both use it.
 
+mod connect_tunnel;
+mod destination;
 mod dial;
+mod proxy_route;
+mod request_headers;
 mod resolver;
+mod socks_tunnel;
+mod stream;
+mod transport_error;
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
-use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Uri};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tower_service::Service;
 
 use crate::error::Error;
-use crate::tls::Tls;
+use crate::network_options::NetworkOptions;
+use destination::Destination;
+use proxy_route::{ProxyProtocol, ProxyRoute, ProxyRules};
+
+pub(crate) use stream::NetStream;
+pub(crate) use transport_error::TransportError;
 
 /// A connector for sockets and REST calls.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tls: Arc<ClientConfig>,
+    /// The TLS to a proxy, to which the pins of the server do not apply.
+    proxy_tls: Arc<ClientConfig>,
+    proxies: Arc<ProxyRules>,
+    headers: Arc<HeaderMap>,
 }
 
 impl Connector {
-    /// Returns a connector with the TLS configuration of the application.
-    pub(crate) fn new(tls: &Tls) -> Result<Self, Error> {
-        Ok(Self { tls: tls.client_config()? })
+    /// Returns a connector with the options of the application.
+    pub(crate) fn new(options: &NetworkOptions) -> Result<Self, Error> {
+        Ok(Self {
+            tls: options.tls.client_config()?,
+            proxy_tls: options.tls.without_pins().client_config()?,
+            proxies: ProxyRules::new(&options.proxy)?,
+            headers: request_headers::shared(options)?,
+        })
     }
 
-    /// Connects to the host of a URL, with TLS for `wss` and `https`. All addresses of the host are
-    /// tried.
+    /// Returns the headers that every request has: `User-Agent`, and those of the application.
+    pub(crate) fn headers(&self) -> &Arc<HeaderMap> {
+        &self.headers
+    }
+
+    /// Returns true if both have the same parts in memory.
+    #[cfg(test)]
+    pub(crate) fn shares_all_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tls, &other.tls)
+            && Arc::ptr_eq(&self.proxy_tls, &other.proxy_tls)
+            && Arc::ptr_eq(&self.proxies, &other.proxies)
+            && Arc::ptr_eq(&self.headers, &other.headers)
+    }
+
+    /// Connects to the host of a URL, with TLS for `wss` and `https`, through a proxy if there is
+    /// one. All addresses of the host, or of the proxy, are tried.
     pub(crate) async fn connect(self, url: Uri) -> Result<NetStream, TransportError> {
         let uses_tls = matches!(url.scheme_str(), Some("wss" | "https"));
-        let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = url.port_u16().unwrap_or(if uses_tls { 443 } else { 80 });
-        let found = resolver::lookup(&host, port).await;
-        let addresses = found.map_err(|error| TransportError::during("the name lookup", &error))?;
-        let connected = dial::connect(addresses).await;
-        let tcp = connected.map_err(|error| TransportError::during("the connection", &error))?;
+        let destination = Destination::of(&url, if uses_tls { 443 } else { 80 });
+        let stream = match self.proxies.route_to(&destination.host, uses_tls)? {
+            None => NetStream::Plain(dial(&destination).await?),
+            Some(proxy) => self.connect_through(&proxy, &destination).await?,
+        };
         if !uses_tls {
-            return Ok(NetStream::Plain(tcp));
+            return Ok(stream);
         }
-        let name = ServerName::try_from(host);
-        let tls =
-            TlsConnector::from(self.tls).connect(name.map_err(TransportError::new)?, tcp).await;
-        Ok(NetStream::Tls(Box::new(tls.map_err(TransportError::new)?)))
-    }
-}
-
-/// The reason for which there is no connection, in one line with all causes.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct TransportError(String);
-
-impl TransportError {
-    /// Creates an error for one step of a connection.
-    fn during(step: &str, error: &io::Error) -> Self {
-        Self(format!("{step} failed: {error}"))
+        handshake(self.tls, &destination, stream).await
     }
 
-    pub(crate) fn new(error: impl std::error::Error) -> Self {
-        let mut line = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !line.contains(&text) {
-                line = format!("{line}: {text}");
+    async fn connect_through(
+        &self,
+        proxy: &ProxyRoute,
+        destination: &Destination,
+    ) -> Result<NetStream, TransportError> {
+        let tcp = dial(&proxy.destination).await.map_err(TransportError::of_proxy)?;
+        let stream = NetStream::Plain(tcp);
+        match &proxy.protocol {
+            ProxyProtocol::Http { authorization } => {
+                connect_tunnel::open(stream, destination, authorization.as_ref()).await
             }
-            cause = error.source();
-        }
-        Self(line)
-    }
-}
-
-impl From<TransportError> for Error {
-    fn from(error: TransportError) -> Self {
-        Self::Unreachable(error.0)
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<NetStream>;
-    type Error = TransportError;
-    type Future = BoxFuture<'static, Result<TokioIo<NetStream>, TransportError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, url: Uri) -> Self::Future {
-        let connecting = self.clone().connect(url);
-        Box::pin(async { connecting.await.map(TokioIo::new) })
-    }
-}
-
-/// An open connection.
-pub(crate) enum NetStream {
-    /// A connection without TLS, for development.
-    Plain(TcpStream),
-    /// A connection with TLS.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Connection for NetStream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl AsyncRead for NetStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            ProxyProtocol::Https { authorization } => {
+                let tls = Arc::clone(&self.proxy_tls);
+                let stream = handshake(tls, &proxy.destination, stream).await?;
+                connect_tunnel::open(stream, destination, authorization.as_ref()).await
+            }
+            ProxyProtocol::Socks5 { credentials } => {
+                socks_tunnel::open(stream, destination, credentials.as_ref()).await
+            }
         }
     }
 }
 
-impl AsyncWrite for NetStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
-    }
+async fn dial(destination: &Destination) -> Result<TcpStream, TransportError> {
+    let found = resolver::lookup(&destination.host, destination.port).await;
+    let addresses = found.map_err(|error| TransportError::during("the name lookup", &error))?;
+    let connected = dial::connect(addresses).await;
+    connected.map_err(|error| TransportError::during("the connection", &error))
+}
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
+async fn handshake(
+    config: Arc<ClientConfig>,
+    destination: &Destination,
+    stream: NetStream,
+) -> Result<NetStream, TransportError> {
+    let name = ServerName::try_from(destination.host.clone());
+    let name = name.map_err(|error| TransportError::new(&error))?;
+    let tls = TlsConnector::from(config).connect(name, stream).await;
+    Ok(NetStream::Tls(Box::new(tls.map_err(|error| TransportError::new(&error))?)))
 }

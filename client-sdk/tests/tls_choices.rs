@@ -9,10 +9,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use presence_client::{Errno, Error, PresenceApi, Scope, SecretString, Tls};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use presence_client::{
+    Errno, Error, NetworkOptions, PresenceApi, Scope, SecretString, Tls, TlsErrorKind,
+};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -27,7 +32,20 @@ async fn an_added_root_certificate_is_trusted_with_all_features() {
     assert_eq!(sign_in(server.address, &tls).await.errno(), Some(Errno::SlowDown));
     let other = TlsServer::start().await;
     let error = sign_in(other.address, &tls).await;
-    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_accepted_with_all_features() {
+    let server = TlsServer::start().await;
+    let tls = Tls::default().with_root_certificate(server.root.der().to_vec());
+    let pin = server.pin.clone();
+    assert_eq!(
+        sign_in(server.address, &tls.clone().with_pin(pin)).await.errno(),
+        Some(Errno::SlowDown)
+    );
+    let error = sign_in(server.address, &tls.with_pin(TlsServer::start().await.pin)).await;
+    assert!(matches!(error, Error::Tls { kind: TlsErrorKind::PinMismatch, .. }), "{error:?}");
 }
 
 #[cfg(feature = "platform-roots")]
@@ -52,6 +70,11 @@ mod platform {
         if let Ok(address) = std::env::var(SERVER) {
             let error = sign_in(address.parse().unwrap(), &Tls::default()).await;
             assert_eq!(error.errno(), Some(Errno::SlowDown), "{error:?}");
+            let (other, _, _) = certificate();
+            let exclusive = Tls::default().without_default_roots();
+            let exclusive = exclusive.with_root_certificate(other.der().to_vec());
+            let error = sign_in(address.parse().unwrap(), &exclusive).await;
+            assert!(matches!(error, Error::Tls { .. }), "{error:?}");
             return;
         }
         let (server, other) = (TlsServer::start().await, TlsServer::start().await);
@@ -80,7 +103,9 @@ mod platform {
 }
 
 async fn sign_in(address: SocketAddr, tls: &Tls) -> Error {
-    let api = PresenceApi::with_tls(format!("https://{address}").parse().unwrap(), tls).unwrap();
+    let network = NetworkOptions::default().with_tls(tls.clone());
+    let url = format!("https://{address}").parse().unwrap();
+    let api = PresenceApi::with_network(url, &network).unwrap();
     let assertion = SecretString::from("an assertion".to_owned());
     api.sign_in(assertion, Scope::Device).await.unwrap_err()
 }
@@ -89,17 +114,19 @@ async fn sign_in(address: SocketAddr, tls: &Tls) -> Error {
 struct TlsServer {
     address: SocketAddr,
     root: rcgen::Certificate,
+    /// The pin of the key of its certificate.
+    pin: String,
     _task: JoinSet<()>,
 }
 
 impl TlsServer {
     async fn start() -> Self {
-        let (root, config) = certificate();
+        let (root, config, pin) = certificate();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut task = JoinSet::new();
         task.spawn(serve(listener, TlsAcceptor::from(Arc::new(config))));
-        Self { address, root, _task: task }
+        Self { address, root, pin, _task: task }
     }
 }
 
@@ -114,17 +141,18 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
     }
 }
 
-fn certificate() -> (rcgen::Certificate, ServerConfig) {
+fn certificate() -> (rcgen::Certificate, ServerConfig, String) {
     let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut root = CertificateParams::new(Vec::new()).unwrap();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root_certificate = root.self_signed(&root_key).unwrap();
     let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+    let pin = BASE64_STANDARD.encode(Sha256::digest(PublicKeyData::subject_public_key_info(&key)));
     let chain = vec![CertificateDer::from(leaf.der().to_vec())];
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    (root_certificate, config.with_single_cert(chain, key).unwrap())
+    (root_certificate, config.with_single_cert(chain, key).unwrap(), pin)
 }

@@ -9,6 +9,7 @@ use super::session::{CreatedSession, SessionScope};
 use super::user::UserApi;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
+use crate::network::NetworkOptions;
 use crate::object_count::CountedObject;
 use crate::presence::parse_id;
 use crate::runtime;
@@ -28,21 +29,19 @@ pub struct PresenceApi {
 #[uniffi::export]
 impl PresenceApi {
     /// Creates the API of a server. Of the time limits, only `connect_timeout` and
-    /// `request_timeout` are used. `root_certificates` are the certificates of further certificate
-    /// authorities to trust, each in DER.
+    /// `request_timeout` are used.
     ///
     /// # Errors
     ///
     /// `InvalidArgument` if an argument is invalid.
-    #[uniffi::constructor(default(timing = None, root_certificates = []))]
+    #[uniffi::constructor(default(timing = None, network))]
     pub fn new(
         server: String,
         timing: Option<ChannelTiming>,
-        root_certificates: Vec<Vec<u8>>,
+        network: NetworkOptions,
     ) -> Result<Arc<Self>, PresenceError> {
         let server: ServerUrl = server.parse()?;
-        let api =
-            presence_client::PresenceApi::with_tls(server, &state::to_tls(root_certificates))?;
+        let api = presence_client::PresenceApi::with_network(server, &network.into())?;
         let api = api.with_timing(&state::to_timing(timing)?);
         Ok(Arc::new(Self { api, _counted: CountedObject::new() }))
     }

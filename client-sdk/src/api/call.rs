@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,6 @@ use crate::error::Error;
 use crate::server_url::ServerUrl;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("presence-client/", env!("CARGO_PKG_VERSION")));
 
 /// A REST call. Invalid parts are reported when the request is built.
 pub(super) struct RestCall {
@@ -104,19 +102,23 @@ impl RestCall {
         self.is_idempotent
     }
 
-    /// Builds the request to a server.
-    pub(super) fn request(&self, server: &ServerUrl) -> Result<Request<String>, Error> {
+    /// Builds the request to a server, with the headers that every request has.
+    pub(super) fn request(
+        &self,
+        server: &ServerUrl,
+        headers: &HeaderMap,
+    ) -> Result<Request<String>, Error> {
         let body = self.body.as_ref().map(|body| body.expose_secret().to_owned());
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = server.rest(&format!("{}{}", self.path(), self.query))?;
+        request.headers_mut().clone_from(headers);
         self.set_headers(request.headers_mut())?;
         Ok(request)
     }
 
     fn set_headers(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         headers.insert(ACCEPT, JSON);
-        headers.insert(USER_AGENT, AGENT);
         if self.body.is_some() {
             headers.insert(CONTENT_TYPE, JSON);
         }
@@ -176,7 +178,7 @@ mod tests {
             ("é", "%C3%A9"),
         ] {
             let call = RestCall::delete("/apps/{appid}/keys/{id}").path_param(AppId::from_bits(1));
-            let request = call.path_param(param).request(&server()).unwrap();
+            let request = call.path_param(param).request(&server(), &HeaderMap::new()).unwrap();
             let expected = format!("/below/apps/00000000000000000000000000000001/keys/{expected}");
             assert_eq!(request.uri().path(), expected);
         }
@@ -185,28 +187,28 @@ mod tests {
     #[test]
     fn query_parameters_are_encoded_and_joined() {
         let call = RestCall::get("/presence").query("uid", "a,b").query("after", "c&d");
-        let request = call.request(&server()).unwrap();
+        let request = call.request(&server(), &HeaderMap::new()).unwrap();
         assert_eq!(request.uri().query(), Some("uid=a,b&after=c%26d"));
     }
 
     #[test]
     fn a_request_has_its_headers_and_its_credential_is_sensitive() {
         let call = RestCall::post("/session").json(&["a"]).bearer(&"secret".into());
-        let request = call.request(&server()).unwrap();
+        let request = call.request(&server(), &HeaderMap::new()).unwrap();
         let header = |name| request.headers().get(name).unwrap();
         assert_eq!(header(ACCEPT), "application/json");
         assert_eq!(header(CONTENT_TYPE), "application/json");
         assert_eq!(header(AUTHORIZATION), "Bearer secret");
         assert!(header(AUTHORIZATION).is_sensitive());
         assert_eq!(request.body(), r#"["a"]"#);
-        let bare = RestCall::get("/session").request(&server()).unwrap();
+        let bare = RestCall::get("/session").request(&server(), &HeaderMap::new()).unwrap();
         assert!(!bare.headers().contains_key(CONTENT_TYPE));
     }
 
     #[test]
     fn a_credential_with_invalid_characters_is_refused_and_not_printed() {
         let call = RestCall::get("/session").bearer(&"secret\r\nx: y".into());
-        let error = call.request(&server()).unwrap_err();
+        let error = call.request(&server(), &HeaderMap::new()).unwrap_err();
         assert!(matches!(&error, Error::InvalidArgument(text) if !text.contains("secret")));
     }
 }

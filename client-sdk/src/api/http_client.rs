@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -33,17 +33,19 @@ const MAX_IDLE_CONNECTIONS: usize = 4;
 pub(super) struct HttpClient {
     client: Client<StreamConnector, String>,
     server: Arc<ServerUrl>,
+    headers: Arc<HeaderMap>,
     timeout: Duration,
 }
 
 impl HttpClient {
     pub(super) fn new(server: ServerUrl, connector: Connector, timing: &Timing) -> Self {
+        let headers = Arc::clone(connector.headers());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .build(StreamConnector::new(connector, timing.connect_timeout));
-        Self { client, server: Arc::new(server), timeout: timing.request_timeout }
+        Self { client, server: Arc::new(server), headers, timeout: timing.request_timeout }
     }
 
     pub(super) fn server(&self) -> &ServerUrl {
@@ -69,12 +71,12 @@ impl HttpClient {
     async fn exchange(&self, call: &RestCall) -> Result<RestResponse, Error> {
         // Each attempt before the last one may remove one stale idle connection from the pool.
         for _ in 0..MAX_IDLE_CONNECTIONS {
-            match self.send(call.request(&self.server)?).await {
+            match self.send(call.request(&self.server, &self.headers)?).await {
                 Err(failure) if failure.is_stale && call.is_idempotent() => {}
                 sent => return sent.map_err(|failure| failure.error),
             }
         }
-        self.send(call.request(&self.server)?).await.map_err(|failure| failure.error)
+        self.send(call.request(&self.server, &self.headers)?).await.map_err(|failure| failure.error)
     }
 
     async fn send(&self, request: Request<String>) -> Result<RestResponse, ExchangeFailure> {

@@ -14,9 +14,9 @@ use super::session::{CreatedSession, Scope};
 use super::user::UserApi;
 use crate::error::Error;
 use crate::net::Connector;
+use crate::network_options::NetworkOptions;
 use crate::server_url::ServerUrl;
 use crate::timing::Timing;
-use crate::tls::Tls;
 
 /// The REST API of a server. Clones share their connections.
 ///
@@ -30,22 +30,22 @@ pub struct PresenceApi {
 }
 
 impl PresenceApi {
-    /// Returns the API of a server, with [`Tls::default`] and [`Timing::default`].
+    /// Returns the API of a server, with [`NetworkOptions::default`] and [`Timing::default`].
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if TLS cannot be used as configured.
+    /// [`Error::InvalidArgument`] if TLS cannot be used.
     pub fn new(server: ServerUrl) -> Result<Self, Error> {
-        Self::with_tls(server, &Tls::default())
+        Self::with_network(server, &NetworkOptions::default())
     }
 
-    /// Returns the API of a server, with the given TLS configuration.
+    /// Returns the API of a server, with these options of the connections.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if TLS cannot be used as configured.
-    pub fn with_tls(server: ServerUrl, tls: &Tls) -> Result<Self, Error> {
-        let connector = Connector::new(tls)?;
+    /// [`Error::InvalidArgument`] if an option is not valid.
+    pub fn with_network(server: ServerUrl, network: &NetworkOptions) -> Result<Self, Error> {
+        let connector = Connector::new(network)?;
         let http = HttpClient::new(server, connector.clone(), &Timing::default());
         Ok(Self { connector, http })
     }

@@ -43,7 +43,7 @@ impl Service<Uri> for StreamConnector {
     fn call(&mut self, url: Uri) -> Self::Future {
         let connecting = timeout(self.timeout, self.connector.clone().connect(url));
         Box::pin(async {
-            let timed_out = |_| TransportError::new(io::Error::from(io::ErrorKind::TimedOut));
+            let timed_out = |_| TransportError::new(&io::Error::from(io::ErrorKind::TimedOut));
             let stream = connecting.await.map_err(timed_out)??;
             Ok(TokioIo::new(TrackedStream { stream, usage: Usage::default() }))
         })

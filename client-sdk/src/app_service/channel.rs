@@ -46,11 +46,11 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] outside a tokio runtime, if TLS cannot be used as configured, or
-    /// if a time of [`Timing`] is shorter than a millisecond or longer than a year.
+    /// [`Error::InvalidArgument`] outside a tokio runtime, if [`NetworkOptions`](crate::NetworkOptions)
+    /// are not valid, or if a time of [`Timing`] is shorter than a millisecond or longer than a year.
     pub fn open(options: AppServiceOptions) -> Result<(Self, AppServiceEvents), Error> {
         options.timing.check()?;
-        let connector = Connector::new(&options.tls)?;
+        let connector = Connector::new(&options.network)?;
         let runtime = runtime()?;
         let shared = SharedState::new(AppServiceProtocol::new(&options));
         let handle = ChannelHandle::new(Arc::clone(&shared));

@@ -5,9 +5,9 @@ use std::fmt;
 use presence_protocol::AppId;
 use secrecy::SecretString;
 
+use crate::network_options::NetworkOptions;
 use crate::server_url::ServerUrl;
 use crate::timing::Timing;
-use crate::tls::Tls;
 
 /// The options of the channel of an AppService. [`AppServiceOptions::new`] sets the defaults.
 #[derive(Clone)]
@@ -25,15 +25,15 @@ pub struct AppServiceOptions {
     pub receipts: bool,
     /// The time limits.
     pub timing: Timing,
-    /// The trusted certificate authorities.
-    pub tls: Tls,
+    /// The proxy, the trusted certificates, and the headers of the application.
+    pub network: NetworkOptions,
 }
 
 impl AppServiceOptions {
     /// Returns the options of a channel that begins with a snapshot and delivers no receipts.
     pub fn new(server: ServerUrl, application: AppId, api_key: SecretString) -> Self {
-        let (timing, tls) = (Timing::default(), Tls::default());
-        Self { server, application, api_key, cursor: None, receipts: false, timing, tls }
+        let (timing, network) = (Timing::default(), NetworkOptions::default());
+        Self { server, application, api_key, cursor: None, receipts: false, timing, network }
     }
 }
 

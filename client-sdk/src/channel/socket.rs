@@ -1,5 +1,6 @@
 //! The opening of a WebSocket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -53,10 +54,11 @@ pub(crate) async fn open(
     subprotocol: Option<&'static str>,
 ) -> Result<Socket, Disconnect> {
     let url = server.socket(path).map_err(Disconnect::Failed)?;
+    let headers = Arc::clone(connector.headers());
     let connected = connector.connect(url.clone()).await;
     let stream = connected.map_err(|error| Disconnect::Failed(error.into()))?;
     let key = generate_key();
-    let request = upgrade_request(&url, &key, subprotocol).map_err(Disconnect::Failed)?;
+    let request = upgrade_request(&url, &key, subprotocol, &headers).map_err(Disconnect::Failed)?;
     let builder = http1::Builder::new().title_case_headers(true).clone();
     let (mut sender, connection) =
         builder.handshake::<_, String>(TokioIo::new(stream)).await.map_err(transport_failure)?;
@@ -82,6 +84,7 @@ fn upgrade_request(
     url: &Uri,
     key: &str,
     subprotocol: Option<&'static str>,
+    headers: &HeaderMap,
 ) -> Result<Request<String>, Error> {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let path = url.path_and_query().map_or("/", |path| path.as_str());
@@ -93,6 +96,8 @@ fn upgrade_request(
         .header(SEC_WEBSOCKET_KEY, key)
         .body(String::new())
         .map_err(|error| Error::InvalidArgument(format!("the URL is not valid: {error}")))?;
+    // None of these is one of the names above.
+    request.headers_mut().extend(headers.clone());
     if let Some(subprotocol) = subprotocol {
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }

@@ -38,11 +38,11 @@ impl DeviceChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] outside a tokio runtime, if TLS cannot be used as configured, or
-    /// if a time of [`Timing`](crate::Timing) is shorter than a millisecond or longer than a year.
+    /// [`Error::InvalidArgument`] outside a tokio runtime, if [`NetworkOptions`](crate::NetworkOptions)
+    /// are not valid, or if a time of [`Timing`](crate::Timing) is shorter than a millisecond or longer than a year.
     pub fn open(mut options: DeviceOptions) -> Result<(Self, DeviceEvents), Error> {
         options.timing.check()?;
-        let connector = Connector::new(&options.tls)?;
+        let connector = Connector::new(&options.network)?;
         let runtime = runtime()?;
         let shared = SharedState::new(DeviceProtocol::new(&mut options));
         let handle = ChannelHandle::new(Arc::clone(&shared));

@@ -7,10 +7,10 @@ use presence_protocol::open::OpenStatus;
 use presence_protocol::{AppId, DeviceName, StatusText};
 
 use crate::credential::{Credential, CredentialProvider};
+use crate::network_options::NetworkOptions;
 use crate::server_url::ServerUrl;
 use crate::storage::Storage;
 use crate::timing::Timing;
-use crate::tls::Tls;
 
 /// The options of a device channel. [`DeviceOptions::new`] sets the defaults.
 #[derive(Clone)]
@@ -37,8 +37,8 @@ pub struct DeviceOptions {
     pub storage: Option<Arc<dyn Storage>>,
     /// The time limits.
     pub timing: Timing,
-    /// The trusted certificate authorities.
-    pub tls: Tls,
+    /// The proxy, the trusted certificates, and the headers of the application.
+    pub network: NetworkOptions,
 }
 
 impl DeviceOptions {
@@ -54,7 +54,7 @@ impl DeviceOptions {
             visibility: None,
             storage: None,
             timing: Timing::default(),
-            tls: Tls::default(),
+            network: NetworkOptions::default(),
         }
     }
 }

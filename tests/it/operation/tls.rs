@@ -71,7 +71,7 @@ async fn the_sdk_goes_over_tls_to_the_server_itself() {
     let alice = server.sign_in("alice").await;
     let url = server.url().parse().unwrap();
     let mut options = DeviceOptions::new(url, "phone".parse().unwrap());
-    options.tls = Tls::default().with_root_certificate(authority.root().to_vec());
+    options.network.tls = Tls::default().with_root_certificate(authority.root().to_vec());
     let (channel, mut events) = DeviceChannel::open(options).unwrap();
     channel.set_credential(Credential::Token(alice.token.clone().into()));
     channel.set_status(Status::Online, None);

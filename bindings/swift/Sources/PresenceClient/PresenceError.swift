@@ -7,6 +7,8 @@ extension PresenceError: LocalizedError {
         case .Refused(_, let code, let reason, _, _):
             "The server refused the request: \(reason) (\(code))."
         case .Unreachable(let reason): "The server cannot be reached: \(reason)."
+        case .Tls(_, let reason): "There is no secure connection to the server: \(reason)."
+        case .Proxy(_, let reason): "There is no connection through the proxy: \(reason)."
         case .TimedOut: "The server did not reply in time."
         case .Ended(let reason): "The channel has ended: \(reason.text)."
         case .InvalidArgument(let reason): "\(reason)."
@@ -21,7 +23,7 @@ extension PresenceError {
     public var isRetryable: Bool {
         switch self {
         case .Refused(_, _, _, _, let retryable): retryable
-        case .Unreachable, .TimedOut: true
+        case .Unreachable, .Tls, .Proxy, .TimedOut: true
         case .Ended, .InvalidArgument, .Unexpected, .Cancelled: false
         }
     }

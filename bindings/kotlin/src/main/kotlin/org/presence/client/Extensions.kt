@@ -14,7 +14,11 @@ public fun token(text: String): Credential = Credential.Token(Secret(text))
 public val PresenceException.isRetryable: Boolean
     get() = when (this) {
         is PresenceException.Refused -> retryable
-        is PresenceException.Unreachable, is PresenceException.TimedOut -> true
+        is PresenceException.Unreachable,
+        is PresenceException.Tls,
+        is PresenceException.Proxy,
+        is PresenceException.TimedOut,
+        -> true
         is PresenceException.Ended,
         is PresenceException.InvalidArgument,
         is PresenceException.Unexpected,
