@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use presence_client::{
     Errno, Error, NetworkOptions, PresenceApi, Scope, SecretString, Tls, TlsErrorKind,
 };
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
@@ -148,7 +148,7 @@ fn certificate() -> (rcgen::Certificate, ServerConfig, String) {
     let root_certificate = root.self_signed(&root_key).unwrap();
     let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
-    let pin = BASE64_STANDARD.encode(Sha256::digest(key.subject_public_key_info()));
+    let pin = BASE64_STANDARD.encode(Sha256::digest(PublicKeyData::subject_public_key_info(&key)));
     let chain = vec![CertificateDer::from(leaf.der().to_vec())];
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

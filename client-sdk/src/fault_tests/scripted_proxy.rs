@@ -57,13 +57,13 @@ impl ScriptedProxy {
         let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            let mut served = JoinSet::new();
+            let mut clients = JoinSet::new();
             let mut count = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts[count.min(scripts.len() - 1)].clone();
                 count += 1;
                 let (acceptor, kept) = (acceptor.clone(), Arc::clone(&kept));
-                served.spawn(async move {
+                clients.spawn(async move {
                     match acceptor {
                         None => follow(script, stream, server, &kept).await,
                         Some(acceptor) => {
@@ -107,36 +107,15 @@ async fn follow<S: AsyncRead + AsyncWrite + Unpin>(
         }
         ProxyScript::Answer(bytes) => {
             let mut request = [0; 1024];
-            stream.read(&mut request).await.ok()?;
+            let _ = stream.read(&mut request).await.ok()?;
             stream.write_all(&bytes).await.ok()?;
             stream.shutdown().await.ok()?;
             // A reset would take bytes away that the client has not read.
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok()?;
             return None;
         }
-        ProxyScript::Http => {
-            let head = read_head(&mut stream).await?;
-            let destination = head.split(' ').nth(1)?.to_owned();
-            destinations.lock().unwrap().push(destination);
-            if header(&head, "proxy-authorization") != Some(BASIC) {
-                let refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 0\r\n\r\n";
-                stream.write_all(refusal).await.ok()?;
-                return None;
-            }
-            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok()?;
-        }
-        ProxyScript::Socks5 => {
-            greet(&mut stream, 2).await?;
-            let (user, password) = credentials(&mut stream).await?;
-            let is_known = (user.as_str(), password.as_str()) == (USER, PASSWORD);
-            stream.write_all(&[1, u8::from(!is_known)]).await.ok()?;
-            if !is_known {
-                return None;
-            }
-            let destination = socks_destination(&mut stream).await?;
-            destinations.lock().unwrap().push(destination);
-            stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.ok()?;
-        }
+        ProxyScript::Http => open_http_tunnel(&mut stream, destinations).await?,
+        ProxyScript::Socks5 => open_socks_tunnel(&mut stream, destinations).await?,
         ProxyScript::SocksAnswer(code) => {
             greet(&mut stream, 0).await?;
             let destination = socks_destination(&mut stream).await?;
@@ -148,6 +127,39 @@ async fn follow<S: AsyncRead + AsyncWrite + Unpin>(
     let mut upstream = TcpStream::connect(server).await.ok()?;
     copy_bidirectional(&mut stream, &mut upstream).await.ok()?;
     Some(())
+}
+
+/// Answers a `CONNECT` with the right credentials.
+async fn open_http_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    destinations: &Mutex<Vec<String>>,
+) -> Option<()> {
+    let head = read_head(stream).await?;
+    let destination = head.split(' ').nth(1)?.to_owned();
+    destinations.lock().unwrap().push(destination);
+    if header(&head, "proxy-authorization") != Some(BASIC) {
+        let refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(refusal).await.ok()?;
+        return None;
+    }
+    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok()
+}
+
+/// Answers a request of SOCKS5 with the right user and password.
+async fn open_socks_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    destinations: &Mutex<Vec<String>>,
+) -> Option<()> {
+    greet(stream, 2).await?;
+    let (user, password) = credentials(stream).await?;
+    let is_known = (user.as_str(), password.as_str()) == (USER, PASSWORD);
+    stream.write_all(&[1, u8::from(!is_known)]).await.ok()?;
+    if !is_known {
+        return None;
+    }
+    let destination = socks_destination(stream).await?;
+    destinations.lock().unwrap().push(destination);
+    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.ok()
 }
 
 /// Reads the methods that the client offers, and chooses this one if it is among them.

@@ -19,7 +19,7 @@ pub(super) enum ProxyRules {
     /// There is no proxy.
     Direct,
     /// All connections go through one proxy.
-    All(ProxyRoute),
+    All(Box<ProxyRoute>),
     /// The variables of the environment name the proxies.
     Environment(Box<Matcher>),
 }
@@ -59,7 +59,7 @@ impl ProxyRules {
             return Err(invalid("the proxy has no host or no port"));
         }
         let destination = Destination { host, port: server.port };
-        Ok(Arc::new(Self::All(ProxyRoute { destination, protocol })))
+        Ok(Arc::new(Self::All(Box::new(ProxyRoute { destination, protocol }))))
     }
 
     /// Returns the rules of the environment, which all channels of the process share.
@@ -78,7 +78,7 @@ impl ProxyRules {
     ) -> Result<Option<ProxyRoute>, TransportError> {
         match self {
             Self::Direct => Ok(None),
-            Self::All(route) => Ok(Some(route.clone())),
+            Self::All(route) => Ok(Some(ProxyRoute::clone(route))),
             Self::Environment(_) if is_this_machine(host) => Ok(None),
             Self::Environment(matcher) => {
                 let Some(url) = lookup_url(host, uses_tls) else { return Ok(None) };
