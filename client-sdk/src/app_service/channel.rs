@@ -46,8 +46,8 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] outside a tokio runtime, if [`NetworkOptions`](crate::NetworkOptions)
-    /// are not valid, or if a time of [`Timing`] is shorter than a millisecond or longer than a year.
+    /// [`Error::InvalidArgument`] outside a tokio runtime, if an option of the network is not
+    /// valid, or if a time of [`Timing`] is shorter than a millisecond or longer than a year.
     pub fn open(options: AppServiceOptions) -> Result<(Self, AppServiceEvents), Error> {
         options.timing.check()?;
         let connector = Connector::new(&options.network)?;

@@ -38,8 +38,9 @@ impl DeviceChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] outside a tokio runtime, if [`NetworkOptions`](crate::NetworkOptions)
-    /// are not valid, or if a time of [`Timing`](crate::Timing) is shorter than a millisecond or longer than a year.
+    /// [`Error::InvalidArgument`] outside a tokio runtime, if an option of the network is not
+    /// valid, or if a time of [`Timing`](crate::Timing) is shorter than a millisecond or longer
+    /// than a year.
     pub fn open(mut options: DeviceOptions) -> Result<(Self, DeviceEvents), Error> {
         options.timing.check()?;
         let connector = Connector::new(&options.network)?;

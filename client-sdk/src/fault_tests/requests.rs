@@ -1,4 +1,4 @@
-//! What the requests to the server carry, and how long they may take.
+//! The headers of the requests to the server, and the time limit of connecting.
 
 use std::time::Duration;
 

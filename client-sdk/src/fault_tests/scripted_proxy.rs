@@ -57,13 +57,13 @@ impl ScriptedProxy {
         let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            let mut clients = JoinSet::new();
+            let mut connections = JoinSet::new();
             let mut count = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts[count.min(scripts.len() - 1)].clone();
                 count += 1;
                 let (acceptor, kept) = (acceptor.clone(), Arc::clone(&kept));
-                clients.spawn(async move {
+                connections.spawn(async move {
                     match acceptor {
                         None => follow(script, stream, server, &kept).await,
                         Some(acceptor) => {
@@ -93,62 +93,58 @@ impl ScriptedProxy {
     }
 }
 
-/// Serves one connection. Returns `None` if the client closes it early.
+/// Serves one connection. Returns `None` if there is no tunnel, or if the client closes it early.
 async fn follow<S: AsyncRead + AsyncWrite + Unpin>(
     script: ProxyScript,
     mut stream: S,
     server: SocketAddr,
     destinations: &Mutex<Vec<String>>,
 ) -> Option<()> {
+    let keep = |destination| destinations.lock().unwrap().push(destination);
     match script {
-        ProxyScript::Hang => {
-            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-            return None;
-        }
-        ProxyScript::Answer(bytes) => {
-            let mut request = [0; 1024];
-            let _ = stream.read(&mut request).await.ok()?;
-            stream.write_all(&bytes).await.ok()?;
-            stream.shutdown().await.ok()?;
-            // A reset would take bytes away that the client has not read.
-            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok()?;
-            return None;
-        }
-        ProxyScript::Http => open_http_tunnel(&mut stream, destinations).await?,
-        ProxyScript::Socks5 => open_socks_tunnel(&mut stream, destinations).await?,
-        ProxyScript::SocksAnswer(code) => {
-            greet(&mut stream, 0).await?;
-            let destination = socks_destination(&mut stream).await?;
-            destinations.lock().unwrap().push(destination);
-            stream.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).await.ok()?;
-            return None;
-        }
+        ProxyScript::Hang => ignore(&mut stream).await?,
+        ProxyScript::Answer(bytes) => answer(&mut stream, &bytes).await?,
+        ProxyScript::Http => connect_http(&mut stream, keep).await?,
+        ProxyScript::Socks5 => connect_socks(&mut stream, keep).await?,
+        ProxyScript::SocksAnswer(code) => refuse_socks(&mut stream, code, keep).await?,
     }
     let mut upstream = TcpStream::connect(server).await.ok()?;
     copy_bidirectional(&mut stream, &mut upstream).await.ok()?;
     Some(())
 }
+/// Reads until the client closes the connection.
+async fn ignore(stream: &mut (impl AsyncRead + Unpin)) -> Option<()> {
+    tokio::io::copy(stream, &mut tokio::io::sink()).await.ok()?;
+    None
+}
 
-/// Answers a `CONNECT` with the right credentials.
-async fn open_http_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+/// Answers the first bytes of the client, and closes the connection. The rest of what the client
+/// sends is read, since a reset would take the answer away.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Option<()> {
+    let _ = stream.read_u8().await.ok()?;
+    stream.write_all(bytes).await.ok()?;
+    stream.shutdown().await.ok()?;
+    ignore(stream).await
+}
+
+/// Connects a client of an HTTP proxy if it has the credentials.
+async fn connect_http<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    destinations: &Mutex<Vec<String>>,
+    keep: impl FnOnce(String),
 ) -> Option<()> {
     let head = read_head(stream).await?;
-    let destination = head.split(' ').nth(1)?.to_owned();
-    destinations.lock().unwrap().push(destination);
+    keep(head.split(' ').nth(1)?.to_owned());
     if header(&head, "proxy-authorization") != Some(BASIC) {
-        let refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(refusal).await.ok()?;
+        stream.write_all(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n").await.ok()?;
         return None;
     }
     stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok()
 }
 
-/// Answers a request of SOCKS5 with the right user and password.
-async fn open_socks_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+/// Connects a client of a SOCKS5 proxy if it has the credentials.
+async fn connect_socks<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    destinations: &Mutex<Vec<String>>,
+    keep: impl FnOnce(String),
 ) -> Option<()> {
     greet(stream, 2).await?;
     let (user, password) = credentials(stream).await?;
@@ -157,9 +153,20 @@ async fn open_socks_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     if !is_known {
         return None;
     }
-    let destination = socks_destination(stream).await?;
-    destinations.lock().unwrap().push(destination);
+    keep(socks_destination(stream).await?);
     stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.ok()
+}
+
+/// Answers the request of a client of a SOCKS5 proxy with a code that refuses it.
+async fn refuse_socks<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    code: u8,
+    keep: impl FnOnce(String),
+) -> Option<()> {
+    greet(stream, 0).await?;
+    keep(socks_destination(stream).await?);
+    stream.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).await.ok()?;
+    None
 }
 
 /// Reads the methods that the client offers, and chooses this one if it is among them.
