@@ -37,8 +37,9 @@
     import UIKit
 
     extension AppEvents {
-        /// An app has left the screen when its last scene has. An app that starts in the background
-        /// gets no event, and an extension may not ask, so see ``PlatformMonitor/report(visibility:)``.
+        /// An app has left the screen when its last scene has. An app that starts in the
+        /// background gets no event, and an extension may not ask, so see
+        /// ``PlatformMonitor/report(visibility:)``.
         @MainActor private func observeApp(for reporter: PlatformReporter) {
             observe(UIApplication.didEnterBackgroundNotification) { reporter.visibilityChanged(to: .background) }
             observe(UIApplication.willEnterForegroundNotification) { reporter.visibilityChanged(to: .foreground) }

@@ -8,8 +8,8 @@
     /// - The device is on another network, or online again.
     /// - The Mac wakes from sleep.
     ///
-    /// The channel then checks its connection at once, or starts its next attempt at once, and sends
-    /// fewer pings while the app is not visible.
+    /// The channel then checks its connection at once, or starts its next attempt at once, and
+    /// sends fewer pings while the app is not visible.
     ///
     /// ```swift
     /// let channel = try DeviceChannel.open(options: options)

@@ -20,7 +20,7 @@ import org.presence.client.EndReason
 import org.presence.client.NoHandle
 import org.presence.client.PresenceDevice
 
-/** What a device is told of a phone that the test drives. */
+/** The reports of a phone that the test drives, to a device with a fake channel. */
 class PlatformMonitorTest {
     @Test
     fun `another network is reported, and the one of the start is not`() = monitored(FakePhone()) { phone ->
