@@ -40,10 +40,14 @@ pub(crate) async fn run<P: ProtocolState>(
     endpoint: Endpoint,
     jitter: Jitter,
 ) {
-    let backoff = Backoff::new(&endpoint.timing, jitter);
-    let restarts = RestartLimit::new(endpoint.timing.backoff_floor);
-    let mut reconnect_loop =
-        ReconnectLoop { shared: &shared, endpoint: &endpoint, backoff, restarts, not_before: None };
+    let mut reconnect_loop = ReconnectLoop {
+        shared: &shared,
+        endpoint: &endpoint,
+        backoff: Backoff::new(&endpoint.timing, jitter),
+        refusals: Backoff::new(&endpoint.timing, jitter),
+        restarts: RestartLimit::new(endpoint.timing.backoff_floor),
+        not_before: None,
+    };
     let end = reconnect_loop.run().await;
     tracing::info!(%end, "the channel has ended");
     shared.set_connection_state(ConnectionState::Ended(end));
@@ -54,6 +58,9 @@ struct ReconnectLoop<'a, P> {
     shared: &'a SharedState<P>,
     endpoint: &'a Endpoint,
     backoff: Backoff,
+    /// The wait after the server has refused a credential. Failures to reach the server do not
+    /// count: a fresh credential after an outage is used soon.
+    refusals: Backoff,
     restarts: RestartLimit,
     /// The earliest time of the next attempt. It keeps a reconnect without a wait from being
     /// repeated in a busy loop.
@@ -133,6 +140,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
         tracing::info!(?reason, was_stable, "the connection is lost");
         if was_stable {
             self.backoff.reset();
+            self.refusals.reset();
         }
         // The state changes under the same lock, so that no report of the application about the
         // request for a credential comes between.
@@ -163,7 +171,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     /// Delays the next attempt, unless the connection that was lost had been stable.
     fn delay_unless_stable(&mut self, was_stable: bool) {
         if !was_stable {
-            self.not_before = Some(Instant::now() + self.backoff.after_failure(None));
+            self.not_before = Some(Instant::now() + self.refusals.after_failure(None));
         }
     }
 

@@ -108,7 +108,15 @@ impl DeviceChannel {
     /// renew the session early.
     pub fn set_credential(&self, credential: Credential) {
         credential_task::set_credential(&self.handle, credential);
-        if matches!(self.state(), ConnectionState::Waiting { .. }) {
+        let waits = match self.state() {
+            ConnectionState::Waiting { .. }
+            | ConnectionState::CredentialWanted(_)
+            | ConnectionState::SignedOut(_) => true,
+            ConnectionState::Connecting { .. }
+            | ConnectionState::Connected
+            | ConnectionState::Ended(_) => false,
+        };
+        if waits {
             self.handle.hint();
         }
     }

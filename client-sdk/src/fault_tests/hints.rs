@@ -91,7 +91,7 @@ async fn a_hint_shortens_the_wait_before_the_credential_provider_is_asked_again(
         options.credential_provider = Some(Arc::new(move |_| {
             let call = counted.fetch_add(1, Ordering::SeqCst);
             async move {
-                if call < 12 {
+                if call < 16 {
                     return Err(CredentialError::Unavailable("not yet".to_owned()));
                 }
                 Ok(token("fresh"))
@@ -105,7 +105,26 @@ async fn a_hint_shortens_the_wait_before_the_credential_provider_is_asked_again(
         }
     };
     within(nudging).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 13);
+    assert_eq!(calls.load(Ordering::SeqCst), 17);
+}
+
+#[tokio::test]
+async fn a_fresh_credential_after_an_outage_is_used_soon() {
+    let mut scripts = vec![Script::Close; 18];
+    scripts.extend([Script::Refuse(34), Script::Serve]);
+    let server = ScriptedServer::start(scripts).await;
+    let (channel, _events) = server.device(|options| {
+        options.credential_provider = Some(Arc::new(|_| async { Ok(token("fresh")) }));
+    });
+    let mut state = channel.state();
+    // Hints shorten the waits of the outage only: the wait after the next failure would take hours.
+    while !is_connected(&state) {
+        if matches!(state, ConnectionState::Waiting { .. }) {
+            channel.network_changed();
+        }
+        state = within(channel.wait_for_state_change(&state)).await.expect("the channel ended");
+    }
+    assert_eq!(server.connections(), 20);
 }
 
 #[tokio::test]

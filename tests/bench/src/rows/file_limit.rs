@@ -1,5 +1,6 @@
-//! A server that has reached its limit of open files while more connections wait to be accepted. It
-//! must not use a whole core, and must keep serving the connected devices.
+//! A server that has reached its limit of open files by connections that send nothing, while more of
+//! them wait. It must not use a whole core, must keep serving the connected devices, and must let
+//! another device in.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,36 +15,23 @@ use crate::scale::Scale;
 use crate::sides::{Side, cost, start_server, unlimited};
 use crate::system::with_open_files;
 
-/// The time after which a device that is not connected waits for a free file.
-const FULL_AFTER: Duration = Duration::from_secs(2);
-
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let server = with_open_files(scale.files, start_server(unlimited())).await;
     let side = Side::of(&server);
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
-    let count = usize::try_from(scale.files).unwrap();
-    let users = clients::sign_in_users(&server, &application, "user", count).await;
-    // Devices fill the server, because it closes idle connections that are none to let others in.
-    let mut devices = Vec::new();
-    let late_device = loop {
-        let user = &users[devices.len()];
-        let mut connecting = Box::pin(Device::connect(side, devices.len(), user));
-        match timeout(FULL_AFTER, &mut connecting).await {
-            Ok(device) => devices.push(device),
-            // The first connection beyond the limit is not refused: it waits.
-            Err(_) => break connecting,
-        }
-    };
-    let waiting = connect(side.address, scale.files / 2).await;
+    let users = clients::sign_in_users(&server, &application, "user", 2).await;
+    let mut device = Device::connect(side, 0, &users[0]).await;
+    let idle = connect(side.address, scale.files + scale.files / 2).await;
     let mut rounds = Vec::new();
     for _ in 0..scale.rounds {
         let ((), cost) = cost(side.process, tokio::time::sleep(scale.round)).await;
         rounds.push(Pair::alone(100.0 * cost.cpu.as_secs_f64() / cost.clock.as_secs_f64()));
-        devices[0].report().await;
+        device.report().await;
     }
-    drop((devices, waiting));
-    timeout(TIMEOUT, late_device).await.unwrap();
+    // The server closes idle connections to let another device in.
+    timeout(TIMEOUT, Device::connect(side, 1, &users[1])).await.unwrap();
+    drop(idle);
     vec![Finding {
         what: "a server at its file limit",
         unit: "% of a core",
@@ -54,10 +42,10 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
 
 /// Opens connections that send nothing.
 async fn connect(server: SocketAddr, count: u64) -> Vec<TcpStream> {
-    let mut waiting = Vec::new();
+    let mut idle = Vec::new();
     for _ in 0..count {
         let opening = timeout(Duration::from_secs(1), TcpStream::connect(server));
-        waiting.push(opening.await.unwrap().unwrap());
+        idle.push(opening.await.unwrap().unwrap());
     }
-    waiting
+    idle
 }
