@@ -121,7 +121,7 @@ async fn every_call_that_waits_for_the_database_is_refused_by_its_deadline_and_n
 
 #[tokio::test]
 async fn notifications_are_refused_only_while_another_process_locks_the_database() {
-    let options = ServerOptions::default().with("database-seconds", 0.5);
+    let options = ServerOptions::default().with("database-seconds", 3);
     let mut fixture = BadInputFixture::with(options).await;
     let holding = hold_lock(&fixture.server).await;
     let refused = fixture.send_to(fixture.alice, "too early").await;

@@ -117,7 +117,7 @@ impl PageVersions {
     }
 }
 
-/// What a version depends on besides the devices and topics.
+/// The facts that a version depends on besides the devices and topics.
 #[derive(Hash)]
 pub(super) struct PageFacts {
     changes: u64,

@@ -40,7 +40,7 @@ pub(super) async fn change_domain(
         .col_expr(app::Column::Domain, new.domain.as_str().into())
         .col_expr(app::Column::DomainKey, new.domain_key.as_str().into())
         .col_expr(app::Column::State, new.state.name().into())
-        // What it has checked under the former domain is nothing to those who see it under this.
+        // Its users are not told of checks under the former domain.
         .col_expr(app::Column::LastLookedAt, Expr::value(None::<i64>))
         .filter(app::Column::Id.eq(app.to_string()))
         .exec(txn.db)
