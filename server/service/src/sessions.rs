@@ -289,12 +289,12 @@ impl Sessions {
     async fn insert(&self, session: Session) -> Result<(), ApiError> {
         let (user, now) = (session.user, session.created_at);
         let open = self.hub.sessions_of_connections(user);
-        let (store, uses, hub) =
-            (self.store.clone(), Arc::clone(&self.uses), Arc::clone(&self.hub));
+        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
+        let use_log = Arc::clone(&self.uses);
         let max = self.settings.sessions_per_user;
         to_end(async move {
             let last_use = |digest: &[u8; 32]| {
-                let noted = || uses.last_use(&UsedThing::Session(*digest));
+                let noted = || use_log.last_use(&UsedThing::Session(*digest));
                 if open.contains(digest) { Some(now) } else { noted() }
             };
             let limit = SessionLimit { max, last_use: &last_use };

@@ -16,7 +16,12 @@ use tracing::Instrument as _;
 pub(crate) async fn to_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::spawn(as_one_call(work).in_current_span()).await {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a server that stops ends all sockets anyway, and the caller waits for the work"
+    )]
+    let task = tokio::spawn(as_one_call(work).in_current_span());
+    match task.await {
         Ok(result) => result,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -65,7 +65,9 @@ async fn a_page_is_sent_again_only_if_something_on_it_has_changed() {
             2 => alice.pause(&application, true).await,
             3 => alice.pause(&application, false).await,
             4 => {
-                drop(application.owner_call("PATCH", "").json(&json!({"name": "Other"})).await.ok())
+                drop(
+                    application.owner_call("PATCH", "").json(&json!({"name": "Other"})).await.ok(),
+                );
             }
             5 => other = server.sign_in("alice").await,
             6 => drop(other.call("DELETE", "/session").await.ok()),

@@ -2,9 +2,12 @@ import Foundation
 
 /// A credential and the time from which it is not valid, `nil` if that is not known.
 public struct ExpiringCredential: Sendable {
+    /// The credential.
     public let credential: Credential
+    /// The end of the credential, or `nil` if it is not known.
     public let expiresAt: Date?
 
+    /// Creates a credential with its end.
     public init(_ credential: Credential, expiresAt: Date? = nil) {
         self.credential = credential
         self.expiresAt = expiresAt
