@@ -3,11 +3,12 @@
 //!
 //! The modules in reading order: time ([`clock`]), the domain types ([`model`]), the view that an
 //! Application has of a user ([`view`]), names that look alike ([`lookalike`]), the devices of one
-//! user ([`roster`]), those that a user has ended ([`EndedDevices`]), a part of the users with their
-//! deadlines ([`shard`]), the updates of one Application with its holds of receipts ([`stream`]) and
-//! their readers ([`reader`]), the phases of a device connection ([`phase`]), the limit on ignored
-//! `slow_down` ([`violation_window`]), rates by key ([`token_buckets`]), the memory of what was used
-//! ([`expiring_map`]), and the limit on repeated log lines ([`log_limit`]).
+//! user ([`roster`]), those that a user has ended ([`EndedDevices`]), a part of the users with
+//! their deadlines ([`shard`]), the updates of one Application with its holds of receipts
+//! ([`stream`]) and their readers ([`reader`]), the phases of a device connection ([`phase`]), the
+//! limit on ignored `slow_down` ([`violation_window`]), rates by key ([`token_buckets`]), the
+//! memory of what was used ([`expiring_map`]), and the limit on repeated log lines
+//! ([`log_limit`]).
 
 pub mod clock;
 mod ended_devices;
