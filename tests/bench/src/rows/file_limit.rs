@@ -1,6 +1,6 @@
-//! A server that has reached its limit of open files by connections that send nothing, while more of
-//! them wait. It must not use a whole core, must keep serving the connected devices, and must let
-//! another device in.
+//! A server that has reached its limit of open files by connections that send nothing, while more
+//! of them wait. It must not use a whole core, must keep serving the connected devices, and must
+//! let another device in.
 
 use std::net::SocketAddr;
 use std::time::Duration;
