@@ -1,6 +1,7 @@
 //! A presence map and its cursor, kept over restarts of the program.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -183,16 +184,16 @@ async fn save_changes(shared: Arc<SharedMap>, saver: Saver) {
         if shared.with(|state| state.revision == state.saved) {
             return;
         }
-        let (source, revision) = (Arc::clone(&shared), Arc::new(Mutex::new(0)));
+        let (source, revision) = (Arc::clone(&shared), Arc::new(AtomicU64::new(0)));
         let included = Arc::clone(&revision);
         let content = move || {
             source.with(|state| {
-                *included.lock().unwrap_or_else(PoisonError::into_inner) = state.revision;
+                included.store(state.revision, Ordering::Release);
                 StoredUsers::new(state.cursor.clone(), state.map.iter())
             })
         };
         saver.save(content).await;
-        let included = *revision.lock().unwrap_or_else(PoisonError::into_inner);
+        let included = revision.load(Ordering::Acquire);
         shared.with(|state| state.saved = state.saved.max(included));
         shared.saved.notify_waiters();
         tokio::select! {

@@ -140,10 +140,10 @@ impl CredentialCache {
     {
         match self.lookup(after).await? {
             CredentialLookup::Found(cached) => Ok(cached),
-            CredentialLookup::Missing(ticket) => match fetch().await {
-                Ok(fresh) => ticket.complete(fresh),
+            CredentialLookup::Missing(task) => match fetch().await {
+                Ok(fresh) => task.complete(fresh),
                 Err(error) => {
-                    ticket.fail(error.clone());
+                    task.fail(error.clone());
                     Err(error)
                 }
             },

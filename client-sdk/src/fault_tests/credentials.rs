@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::scripted_server::{Script, ScriptedServer, token, within};
+use super::scripted_server::{Script, ScriptedServer, is_connected, token, wait_for_state, within};
 use crate::{
     ConnectionState, CredentialError, CredentialReason, CredentialRequest, DeviceChannel,
     DeviceEvent, Status, Timing,
@@ -15,14 +15,6 @@ use crate::{
 
 fn unavailable() -> CredentialError {
     CredentialError::Unavailable("not yet".to_owned())
-}
-
-async fn wait_for_state(channel: &DeviceChannel, matches: fn(&ConnectionState) -> bool) {
-    within(channel.watch_state().wait_for(matches)).await.expect("the channel ended");
-}
-
-fn is_connected(state: &ConnectionState) -> bool {
-    *state == ConnectionState::Connected
 }
 
 /// Returns the next request of a device without a provider.

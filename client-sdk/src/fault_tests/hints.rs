@@ -4,22 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::scripted_server::{Script, ScriptedServer, token, within};
-use crate::{ConnectionState, CredentialError, DeviceChannel};
-
-async fn wait_for(channel: &DeviceChannel, condition: impl Fn(&ConnectionState) -> bool) {
-    let reached = async {
-        let mut state = channel.state();
-        while !condition(&state) {
-            state = channel.wait_for_state_change(&state).await.expect("the channel ended");
-        }
-    };
-    within(reached).await;
-}
-
-fn is_connected(state: &ConnectionState) -> bool {
-    *state == ConnectionState::Connected
-}
+use super::scripted_server::{Script, ScriptedServer, is_connected, token, wait_for_state, within};
+use crate::{ConnectionState, CredentialError};
 
 #[tokio::test]
 async fn a_hint_restarts_an_attempt_that_hangs_before_or_after_the_upgrade() {
@@ -28,7 +14,7 @@ async fn a_hint_restarts_an_attempt_that_hangs_before_or_after_the_upgrade() {
         let (channel, _events) = server.device(|_| ());
         server.wait_for_connections(1).await;
         channel.network_changed();
-        wait_for(&channel, is_connected).await;
+        wait_for_state(&channel, is_connected).await;
         assert_eq!(server.connections(), 2, "{hanging:?}");
     }
 }

@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 use crate::{
-    AppId, AppServiceChannel, AppServiceEvents, AppServiceOptions, Credential, DeviceChannel,
-    DeviceEvents, DeviceOptions, NotificationId, Timing,
+    AppId, AppServiceChannel, AppServiceEvents, AppServiceOptions, ConnectionState, Credential,
+    DeviceChannel, DeviceEvents, DeviceOptions, NotificationId, Timing,
 };
 
 /// The patience for what must happen.
@@ -148,6 +148,18 @@ pub(super) fn long_timing() -> Timing {
 
 pub(super) fn token(text: &str) -> Credential {
     Credential::Token(text.to_owned().into())
+}
+
+pub(super) fn is_connected(state: &ConnectionState) -> bool {
+    *state == ConnectionState::Connected
+}
+
+/// Waits until the state of a device matches.
+pub(super) async fn wait_for_state(
+    channel: &DeviceChannel,
+    matches: impl FnMut(&ConnectionState) -> bool + Send,
+) {
+    within(channel.watch_state().wait_for(matches)).await.expect("the channel ended");
 }
 
 /// Waits for what must happen.

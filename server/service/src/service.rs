@@ -35,6 +35,7 @@ use crate::proofs::{CountedProofs, ProofVerifier};
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
 use crate::sessions::Sessions;
 use crate::settings::ServiceSettings;
+use crate::used_assertions::MAX_REMEMBERED;
 use crate::user_changes::UserChanges;
 use crate::uses::UseLog;
 
@@ -157,7 +158,7 @@ impl PresenceService {
         let task = task.in_groups_of(settings.commit_group).with_notify_limit(limit);
         let writer = writer.with_max_grants(settings.grants_per_user);
         let changes = Arc::new(UserChanges::new(&settings, Arc::clone(&clock)));
-        let ended = store.ended_assertions(clock.now()).await?;
+        let ended = store.ended_assertions(clock.now(), MAX_REMEMBERED as u64).await?;
         let (uses, settings) = (Arc::default(), Arc::new(settings));
         let shared = SharedParts { store, writer, uses, hub, clock, settings, grant_rate, changes };
         let proofs = shared.proofs(verifier);

@@ -10,7 +10,7 @@ use presence_protocol::{ApiError, DeviceName, Errno};
 use crate::rates::slow_down;
 
 /// The maximum number of assertions that are remembered.
-const MAX_REMEMBERED: usize = 200_000;
+pub(crate) const MAX_REMEMBERED: usize = 200_000;
 /// The time for which an expired assertion is still accepted, since clocks differ, and is therefore
 /// remembered.
 const CLOCK_SKEW: Duration = Duration::from_mins(2);

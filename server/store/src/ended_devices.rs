@@ -15,9 +15,6 @@ use crate::rows::{CHUNK, digest, time_from_column, time_to_column};
 use crate::store::Store;
 use crate::tables::{ended_assertion, session};
 
-/// The maximum number of ended assertions that are read.
-const MAX_ASSERTIONS: u64 = 200_000;
-
 /// The end of a device by its user.
 #[derive(Clone)]
 pub struct DeviceEnd {
@@ -52,7 +49,7 @@ impl Store {
     }
 
     /// Returns the assertions that let ended devices in and have not expired, the last to expire
-    /// first, at most 200,000.
+    /// first, at most `limit`.
     ///
     /// # Errors
     ///
@@ -60,11 +57,12 @@ impl Store {
     pub async fn ended_assertions(
         &self,
         now: UnixMillis,
+        limit: u64,
     ) -> Result<Vec<(UserId, ([u8; 32], UnixMillis))>, StoreError> {
         let rows = ended_assertion::Entity::find()
             .filter(ended_assertion::Column::ExpiresAt.gt(time_to_column(now)))
             .order_by_desc(ended_assertion::Column::ExpiresAt)
-            .limit(MAX_ASSERTIONS)
+            .limit(limit)
             .all(self.read())
             .await?;
         let ended = |row: ended_assertion::Model| {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use presence_core::model::Grant;
@@ -15,6 +15,8 @@ use presence_core::{Steady, UnixMillis, UserId};
 
 /// The maximum number of users whose versions are known. Others get the whole page each time.
 const CAPACITY: usize = 10_000;
+/// The maximum number of grants of a page whose version is known. A longer page is read each time.
+const MAX_GRANTS: usize = 100;
 /// The time after which a page that was not asked for is forgotten.
 const IDLE: Duration = Duration::from_mins(1);
 /// The longest time for which a page is not read again, for what changes with time only.
@@ -30,7 +32,7 @@ struct ViewedPage {
     /// The number of changes of the user's rows since the page was viewed first.
     changes: u64,
     /// The grants that it has shown.
-    grants: Vec<Grant>,
+    grants: Arc<[Grant]>,
     /// The time at which a session that it has shown expires.
     expires_at: Option<UnixMillis>,
 }
@@ -67,7 +69,7 @@ impl PageVersions {
         &self,
         user: UserId,
         at: (Steady, UnixMillis),
-    ) -> Option<(PageFacts, Vec<Grant>)> {
+    ) -> Option<(PageFacts, Arc<[Grant]>)> {
         let (steady, now) = at;
         let mut pages = self.lock();
         if pages.len() >= CAPACITY && !pages.contains_key(&user) {
@@ -80,7 +82,7 @@ impl PageVersions {
             asked_at: steady,
             // A page that was forgotten meanwhile must not find its version again.
             changes: rand::random(),
-            grants: Vec::new(),
+            grants: Arc::default(),
             expires_at: None,
         });
         page.asked_at = steady;
@@ -90,7 +92,7 @@ impl PageVersions {
             has_expired: page.expires_at.is_some_and(|end| end <= now),
             period: now.get() / u64::try_from(LONGEST.as_millis()).unwrap_or(u64::MAX),
         };
-        Some((facts, page.grants.clone()))
+        Some((facts, Arc::clone(&page.grants)))
     }
 
     /// Records what the page of a user has shown.
@@ -100,8 +102,11 @@ impl PageVersions {
         grants: Vec<Grant>,
         expires_at: Option<UnixMillis>,
     ) {
-        if let Some(page) = self.lock().get_mut(&user) {
-            (page.grants, page.expires_at) = (grants, expires_at);
+        let mut pages = self.lock();
+        if grants.len() > MAX_GRANTS {
+            pages.remove(&user);
+        } else if let Some(page) = pages.get_mut(&user) {
+            (page.grants, page.expires_at) = (grants.into(), expires_at);
         }
     }
 
@@ -129,6 +134,8 @@ pub(super) struct PageFacts {
 
 #[cfg(test)]
 mod tests {
+    use presence_protocol::{AppId, Puid};
+
     use super::*;
 
     const ALICE: UserId = UserId(1);
@@ -148,6 +155,26 @@ mod tests {
         assert!(pages.view(ALICE, at(59)).is_some());
         assert!(pages.view(UserId(-1), at(60)).is_some());
         assert_eq!(pages.lock().len(), 2);
+    }
+
+    #[test]
+    fn the_version_of_a_page_with_many_grants_is_not_kept() {
+        let pages = PageVersions::new();
+        let hash = || pages.hasher.hash_one(pages.view(ALICE, at(0)).unwrap().0);
+        let grant = Grant {
+            app: AppId::from_bits(1),
+            puid: Puid::from_bits(1),
+            paused: false,
+            waiting: false,
+            granted_at: at(0).1,
+        };
+        let shown = |count| {
+            let before = hash();
+            pages.note_shown(ALICE, vec![grant; count], None);
+            hash() == before
+        };
+        assert!(shown(MAX_GRANTS));
+        assert!(!shown(MAX_GRANTS + 1), "a new one never has the version of before");
     }
 
     #[test]

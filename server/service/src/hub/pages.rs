@@ -14,7 +14,7 @@ impl Hub {
         let at = (self.clock.steady(), self.clock.now());
         let (facts, grants) = self.pages.view(user, at)?;
         let mut hasher = self.pages.hasher(&facts);
-        for grant in &grants {
+        for grant in grants.iter() {
             let Some(topic) = self.find_topic(grant.app) else { continue };
             let status = topic.read(|stream| stream.latest(grant.puid).status);
             (grant.puid, status).hash(&mut hasher);

@@ -86,7 +86,7 @@ async fn ended_assertions_are_kept_until_they_expire_and_end_with_their_user() {
     let other = DeviceEnd { assertions: vec![([3; 32], NOW + HOUR)], ..end(bob, name(0)) };
     fixture.store.end_device(&other).await.unwrap();
     fixture.writer.erase_user(bob).await.unwrap();
-    let kept = |now| fixture.store.ended_assertions(now);
+    let kept = |now| fixture.store.ended_assertions(now, 9);
     assert_eq!(kept(NOW).await.unwrap(), [(alice, long), (alice, short)]);
     assert_eq!(kept(NOW + HOUR).await.unwrap(), [(alice, long)]);
     assert_eq!(fixture.store.purge(NOW + HOUR).await.unwrap(), 1);
