@@ -123,6 +123,8 @@ pub enum PresenceError {
         kind: ProxyErrorKind,
         /// The description, for people.
         reason: String,
+        /// The wait that the proxy asks for, if it asks for one.
+        retry_after_seconds: Option<f64>,
     },
     /// The server did not reply in time. It may have carried out the request. A later call may
     /// succeed.
@@ -178,7 +180,9 @@ impl From<Error> for PresenceError {
             },
             Error::Unreachable(reason) => Self::Unreachable { reason },
             Error::Tls { kind, reason } => Self::Tls { kind: kind.into(), reason },
-            Error::Proxy { kind, reason } => Self::Proxy { kind: kind.into(), reason },
+            Error::Proxy { kind, reason, .. } => {
+                Self::Proxy { kind: kind.into(), reason, retry_after_seconds }
+            }
             Error::TimedOut => Self::TimedOut,
             Error::Ended(reason) => Self::Ended { reason: reason.into() },
             Error::InvalidArgument(reason) => Self::InvalidArgument { reason },

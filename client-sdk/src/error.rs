@@ -40,6 +40,8 @@ pub enum Error {
         kind: ProxyErrorKind,
         /// The description, for people.
         reason: String,
+        /// The wait that the proxy asks for, with the header `Retry-After`. It is at most a day.
+        retry_after: Option<Duration>,
     },
     /// No reply came in time. The server may have carried out the call.
     #[error("the server did not reply in time")]
@@ -79,13 +81,13 @@ impl Error {
         }
     }
 
-    /// Returns the time to wait before the next attempt, if the server gave one.
+    /// Returns the time to wait before the next attempt, if the server or the proxy gave one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(error) => retry_after(error),
+            Self::Proxy { retry_after, .. } => *retry_after,
             Self::Unreachable(_)
             | Self::Tls { .. }
-            | Self::Proxy { .. }
             | Self::TimedOut
             | Self::Ended(_)
             | Self::InvalidArgument(_)
@@ -99,8 +101,12 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_hours(24);
 
 /// Returns the wait that a refusal asks for, at most a day.
 pub(crate) fn retry_after(error: &ApiError) -> Option<Duration> {
-    let wait = Duration::try_from_secs_f64(error.retry_after?).unwrap_or(MAX_WAIT);
-    Some(wait.min(MAX_WAIT))
+    error.retry_after.map(limited_wait)
+}
+
+/// Returns a wait in seconds that was asked for, at most a day.
+pub(crate) fn limited_wait(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT).min(MAX_WAIT)
 }
 
 impl From<ApiError> for Error {
@@ -120,7 +126,8 @@ mod tests {
         assert!(Error::Unreachable("reset".to_owned()).retryable() && Error::TimedOut.retryable());
         let reason = String::new;
         assert!(Error::Tls { kind: TlsErrorKind::Expired, reason: reason() }.retryable());
-        assert!(Error::Proxy { kind: ProxyErrorKind::Forbidden, reason: reason() }.retryable());
+        let kind = ProxyErrorKind::Forbidden;
+        assert!(Error::Proxy { kind, reason: reason(), retry_after: None }.retryable());
         assert!(!Error::from(ApiError::from(Errno::InvalidApiKey)).retryable());
         assert!(!Error::from(ApiError::from(Errno::InvalidAssertion)).retryable());
         assert!(!Error::Ended(EndReason::Replaced).retryable());

@@ -8,5 +8,6 @@ mod fault_injection;
 mod fixtures;
 mod newer_server;
 mod other_servers;
+mod proxies_of_others;
 mod retry_rate;
 mod secure;

@@ -31,7 +31,7 @@ fn api_with_short_timeout(url: &str) -> PresenceApi {
 }
 
 /// Signs in a user of `dev.localhost`.
-async fn sign_in(api: &PresenceApi, name: &str, scope: Scope) -> UserApi {
+pub(crate) async fn sign_in(api: &PresenceApi, name: &str, scope: Scope) -> UserApi {
     let assertion = api.dev_assertion(&email(name)).await.unwrap();
     api.user(api.sign_in(assertion, scope).await.unwrap().token)
 }

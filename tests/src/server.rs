@@ -190,11 +190,11 @@ impl Server {
         answer
     }
 
-    /// Waits until the log contains a text, and returns the whole log.
+    /// Waits until the log contains a text, and returns the log so far.
     pub async fn wait_for_log(&self, text: &str) -> String {
         let logged = async {
             loop {
-                let log = self.log();
+                let log = self.log_so_far();
                 if log.contains(text) {
                     return log;
                 }
@@ -202,7 +202,7 @@ impl Server {
             }
         };
         let log = timeout(TIMEOUT, logged).await;
-        log.unwrap_or_else(|_| panic!("{text:?} is not logged: {}", self.log()))
+        log.unwrap_or_else(|_| panic!("{text:?} is not logged: {}", self.log_so_far()))
     }
 
     /// Returns the path of the SQLite file.
@@ -215,8 +215,15 @@ impl Server {
         self.running().child.id().unwrap()
     }
 
-    /// Returns the log of all runs so far.
-    pub fn log(&self) -> String {
+    /// Stops the server with `TERM`. Returns the log of all runs, which is complete then.
+    pub async fn complete_log(&mut self) -> String {
+        self.terminate().await;
+        self.log_so_far()
+    }
+
+    /// Returns what is logged so far. The server writes its log in the background: a line may be
+    /// missing here although what it tells was answered before.
+    pub fn log_so_far(&self) -> String {
         std::fs::read_to_string(log_of(&self.directory)).unwrap_or_default()
     }
 
@@ -246,7 +253,9 @@ impl Server {
         let mut process = self.process.take().unwrap();
         let status = timeout(TIMEOUT, process.child.wait()).await;
         status
-            .unwrap_or_else(|_| panic!("the server did not stop; it logged:\n{}", self.log()))
+            .unwrap_or_else(|_| {
+                panic!("the server did not stop; it logged:\n{}", self.log_so_far())
+            })
             .unwrap()
             .into()
     }
@@ -333,7 +342,7 @@ impl Drop for Server {
     #[expect(clippy::print_stderr, reason = "the log of the server explains the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the server logged:\n{}", self.log());
+            eprintln!("the server logged:\n{}", self.log_so_far());
         }
     }
 }

@@ -48,7 +48,10 @@ impl Disconnect {
                 retry(Error::Refused(error), at_least)
             }
             Self::Refused(error) => NextStep::End(EndReason::Incompatible(error.to_string())),
-            Self::Failed(error) => retry(error, None),
+            Self::Failed(error) => {
+                let at_least = error.retry_after();
+                retry(error, at_least)
+            }
             Self::Postponed { reason, at_least } => retry(reason, Some(at_least)),
             Self::ReconnectRequested => NextStep::Reconnect,
         }

@@ -226,7 +226,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     }
 
     /// Waits before the next attempt. A hint shortens the wait, but not below the wait that the
-    /// server requested.
+    /// server or the proxy requested.
     async fn wait_before_retry(
         &self,
         reason: Error,

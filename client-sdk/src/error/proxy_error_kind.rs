@@ -6,7 +6,8 @@
 pub enum ProxyErrorKind {
     /// The proxy itself cannot be reached.
     Unreachable,
-    /// The proxy asks for credentials, or does not accept the given ones: HTTP status 407.
+    /// The proxy asks for credentials, or does not accept the given ones: HTTP status 407, or 401,
+    /// which tinyproxy answers to a wrong password.
     NotAuthorised,
     /// The proxy does not allow a connection to this server: HTTP status 403, or a rule of a SOCKS5
     /// proxy.

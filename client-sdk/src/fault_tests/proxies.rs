@@ -109,6 +109,7 @@ async fn what_an_http_proxy_refuses_is_an_error_of_its_kind() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
     for (script, expected) in [
         (answer("HTTP/1.1 407 Who are you\r\n\r\n"), ProxyErrorKind::NotAuthorised),
+        (answer("HTTP/1.0 401 Unauthorized\r\n\r\n"), ProxyErrorKind::NotAuthorised),
         (answer("HTTP/1.1 403 Forbidden\r\n\r\n"), ProxyErrorKind::Forbidden),
         (answer("HTTP/1.1 502 Bad Gateway\r\n\r\n"), ProxyErrorKind::ServerUnreachable),
         (answer("HTTP/1.1 504 Gateway Timeout\r\n\r\n"), ProxyErrorKind::ServerUnreachable),
@@ -163,6 +164,22 @@ async fn wrong_credentials_and_a_proxy_that_is_not_there_are_errors_of_their_kin
     for proxy in [Proxy::Http(absent()), Proxy::Socks5(absent())] {
         assert_refused(ProxyScript::Hang, proxy, ProxyErrorKind::Unreachable).await;
     }
+}
+
+#[tokio::test]
+async fn the_wait_that_a_proxy_asks_for_is_obeyed() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 100000\r\n\r\n";
+    let nowhere = "127.0.0.1:9".parse().unwrap();
+    let script = ProxyScript::Answer(busy.as_bytes().to_vec());
+    let proxy = ScriptedProxy::start(vec![script], nowhere).await;
+    let network = through(Proxy::Http(proxy.server()));
+    for error in errors(URL, &network).await {
+        assert_eq!(error.retry_after(), Some(Duration::from_hours(24)), "{error:?}");
+    }
+    let channel = device(URL, &network, long_timing());
+    waiting_reason(&channel).await;
+    let ConnectionState::Waiting { retry_in, .. } = channel.state() else { unreachable!() };
+    assert!(retry_in > Duration::from_hours(23), "{retry_in:?}");
 }
 
 #[tokio::test]

@@ -3,14 +3,15 @@
 use std::error::Error as StdError;
 
 use http::header::{HOST, PROXY_AUTHORIZATION};
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::destination::Destination;
 use super::stream::NetStream;
 use super::transport_error::TransportError;
-use crate::error::ProxyErrorKind;
+use crate::error::{ProxyErrorKind, limited_wait};
+use crate::retry_header::requested_wait;
 
 /// The maximum number of bytes of the head of an answer.
 const MAX_ANSWER_BYTES: usize = 8 << 10;
@@ -29,7 +30,7 @@ pub(super) async fn open(
     let exchange = async {
         let answer = sender.send_request(request).await.map_err(|error| failure(&error))?;
         if !answer.status().is_success() {
-            return Err(refusal(answer.status()));
+            return Err(refusal(answer.status(), answer.headers()));
         }
         hyper::upgrade::on(answer).await.map_err(|error| failure(&error))
     };
@@ -59,9 +60,11 @@ fn request(
     request.body(String::new()).map_err(|error| TransportError::new(&error))
 }
 
-fn refusal(status: StatusCode) -> TransportError {
+fn refusal(status: StatusCode, headers: &HeaderMap) -> TransportError {
     let kind = match status {
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => ProxyErrorKind::NotAuthorised,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::UNAUTHORIZED => {
+            ProxyErrorKind::NotAuthorised
+        }
         StatusCode::FORBIDDEN => ProxyErrorKind::Forbidden,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             ProxyErrorKind::ServerUnreachable
@@ -69,7 +72,8 @@ fn refusal(status: StatusCode) -> TransportError {
         _ => ProxyErrorKind::Other,
     };
     let reason = format!("the proxy refused the connection: HTTP status {}", status.as_u16());
-    TransportError::in_proxy(kind, reason)
+    let wait = requested_wait(headers).map(limited_wait);
+    TransportError::in_proxy(kind, reason).with_retry_after(wait)
 }
 
 fn failure(error: &hyper::Error) -> TransportError {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use rustls::{CertificateError, OtherError};
 
@@ -21,7 +22,15 @@ impl TransportError {
 
     /// Creates an error of the proxy.
     pub(super) fn in_proxy(kind: ProxyErrorKind, reason: impl Into<String>) -> Self {
-        Self(Error::Proxy { kind, reason: reason.into() })
+        Self(Error::Proxy { kind, reason: reason.into(), retry_after: None })
+    }
+
+    /// Adds the wait that a proxy asks for.
+    pub(super) fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        if let Error::Proxy { kind, reason, .. } = self.0 {
+            return Self(Error::Proxy { kind, reason, retry_after: wait });
+        }
+        self
     }
 
     /// Returns the error as one of the way to the proxy.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::DeviceInfo;
+use presence_core::token_buckets::LookupKey;
 use presence_core::{Clock, Email, Notification, Settlement, UserId, View};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
 use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, Status};
@@ -65,6 +66,20 @@ struct Registered {
     connection: DeviceConnection,
     mailbox: Arc<Mailbox>,
     loaded: LoadedUser,
+}
+
+/// The key of a device in a limiter, without a copy of its name.
+#[derive(Hash)]
+struct DeviceKey<'a>(UserId, &'a DeviceName);
+
+impl LookupKey<(UserId, DeviceName)> for DeviceKey<'_> {
+    fn is(&self, (user, device): &(UserId, DeviceName)) -> bool {
+        self.0 == *user && self.1 == device
+    }
+
+    fn to_key(&self) -> (UserId, DeviceName) {
+        (self.0, self.1.clone())
+    }
 }
 
 /// The devices of users and their connections.
@@ -212,14 +227,14 @@ impl Devices {
         match self.effect(user, device, command) {
             ChangeEffect::Nothing => Ok(()),
             ChangeEffect::Hides => {
-                self.rate.charge(&(user, device.clone()));
+                self.rate.charge(&DeviceKey(user, device));
                 self.changes.hide(user);
                 Ok(())
             }
             ChangeEffect::Shows => {
-                self.changes.check_show(user)?;
-                self.rate.check(&(user, device.clone()))?;
-                self.changes.show(user)
+                self.changes.show(user)?;
+                let counted = self.rate.check(&DeviceKey(user, device));
+                counted.inspect_err(|_| self.changes.uncount_show(user))
             }
         }
     }
@@ -236,18 +251,14 @@ impl Devices {
         device: &DeviceName,
         command: &DeviceCommand,
     ) -> Result<(), ApiError> {
-        let effect = self.effect(user, device, command);
-        if effect == ChangeEffect::Shows {
-            self.changes.check_show(user)?;
-        }
-        self.rate.check(&(user, device.clone()))?;
-        match effect {
-            ChangeEffect::Nothing => Ok(()),
+        match self.effect(user, device, command) {
+            ChangeEffect::Nothing => self.rate.check(&DeviceKey(user, device)),
             ChangeEffect::Hides => {
+                self.rate.check(&DeviceKey(user, device))?;
                 self.changes.hide(user);
                 Ok(())
             }
-            ChangeEffect::Shows => self.changes.show(user),
+            ChangeEffect::Shows => self.check_rate(user, device, command),
         }
     }
 
@@ -260,7 +271,7 @@ impl Devices {
     ) -> Result<(), ApiError> {
         match (credentials.kind(), self.effect(user, credentials.device, command)) {
             (CredentialKind::Assertion, ChangeEffect::Nothing) => {
-                self.rate.check(&(user, credentials.device.clone()))
+                self.rate.check(&DeviceKey(user, credentials.device))
             }
             _ => self.check_rate(user, credentials.device, command),
         }

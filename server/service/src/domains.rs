@@ -103,9 +103,9 @@ impl Domains {
         if app.state != ApplicationState::Registered {
             return Ok(app);
         }
-        self.hosts.peek(&app.domain)?;
-        self.developers.check(&owner)?;
         self.hosts.check(&app.domain)?;
+        let counted = self.developers.check(&owner);
+        counted.inspect_err(|_| self.hosts.give_back(&app.domain))?;
         let shown = match self.fetch_proof(&app.domain).await {
             Err(DomainProofError::Unreachable(FetchError::Busy)) => {
                 return Err(ApiError::slow_down(BUSY_RETRY).into());

@@ -1,12 +1,12 @@
 //! Limits of rates: token buckets by key, which a new connection does not refill.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use presence_core::Clock;
-use presence_core::token_buckets::{BucketSize, TokenBuckets};
+use presence_core::token_buckets::{BucketSize, LookupKey, TokenBuckets};
 use presence_protocol::ApiError;
 
 use crate::settings::Rate;
@@ -38,7 +38,7 @@ pub(crate) struct KeyedRateLimiter<K> {
     clock: Arc<dyn Clock>,
 }
 
-impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
+impl<K> KeyedRateLimiter<K> {
     /// The maximum number of buckets. One has about 100 bytes.
     pub(crate) const CAPACITY: usize = 200_000;
 
@@ -56,7 +56,7 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
     /// # Errors
     ///
     /// `slow_down` if the bucket is empty.
-    pub(crate) fn check(&self, key: &K) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, key: &impl LookupKey<K>) -> Result<(), ApiError> {
         self.take(key).map_err(slow_down)
     }
 
@@ -65,35 +65,27 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
     /// # Errors
     ///
     /// The time until there is a token, if the bucket is empty.
-    pub(crate) fn take(&self, key: &K) -> Result<(), Duration> {
+    pub(crate) fn take(&self, key: &impl LookupKey<K>) -> Result<(), Duration> {
         let now = self.clock.steady();
-        self.with(key, |buckets| buckets.take(key, now)).unwrap_or(Ok(()))
+        self.with(key, |buckets, hash| buckets.take(hash, key, now)).unwrap_or(Ok(()))
     }
 
     /// Takes a token from the bucket of a key, and waits for one if the bucket is empty.
-    pub(crate) async fn wait(&self, key: &K) {
+    pub(crate) async fn wait(&self, key: &impl LookupKey<K>) {
         while let Err(wait) = self.take(key) {
             tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
         }
     }
 
     /// Takes a token from the bucket of a key, which owes it if it is empty.
-    pub(crate) fn charge(&self, key: &K) {
+    pub(crate) fn charge(&self, key: &impl LookupKey<K>) {
         let now = self.clock.steady();
-        self.with(key, |buckets| buckets.charge(key, now));
+        self.with(key, |buckets, hash| buckets.charge(hash, key, now));
     }
 
-    /// Checks that the bucket of a key has a token, and leaves it there.
-    ///
-    /// # Errors
-    ///
-    /// `slow_down` if the bucket is empty.
-    pub(crate) fn peek(&self, key: &K) -> Result<(), ApiError> {
-        let now = self.clock.steady();
-        match self.with(key, |buckets| buckets.wait(key, now)) {
-            Some(wait) if !wait.is_zero() => Err(slow_down(wait)),
-            Some(_) | None => Ok(()),
-        }
+    /// Gives a token back that was taken for something that did not happen.
+    pub(crate) fn give_back(&self, key: &impl LookupKey<K>) {
+        self.with(key, |buckets, hash| buckets.give_back(hash, key));
     }
 
     /// Removes the buckets that are full again.
@@ -102,11 +94,17 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
         self.parts.iter().for_each(|part| lock(part).prune(now));
     }
 
-    /// Works on the part of a key. There always is one.
-    fn with<T>(&self, key: &K, work: impl FnOnce(&mut TokenBuckets<K>) -> T) -> Option<T> {
-        // A hash modulo the number of parts is in bounds, and fits.
-        let part = usize::try_from(self.hasher.hash_one(key) % PARTS as u64).unwrap_or(0);
-        self.parts.get(part).map(|part| work(&mut lock(part)))
+    /// Works on the part of a key, with the hash of the key. There always is such a part.
+    fn with<T>(
+        &self,
+        key: &impl LookupKey<K>,
+        work: impl FnOnce(&mut TokenBuckets<K>, u64) -> T,
+    ) -> Option<T> {
+        let hash = self.hasher.hash_one(key);
+        // The table of a part uses the lowest and the highest bits. A number modulo the number of
+        // parts is in bounds, and fits.
+        let part = usize::try_from((hash >> 40) % PARTS as u64).unwrap_or(0);
+        self.parts.get(part).map(|part| work(&mut lock(part), hash))
     }
 }
 
@@ -162,12 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn a_look_takes_no_token_and_a_charge_is_owed() {
+    fn a_charge_is_owed_and_a_token_that_is_given_back_is_there_again() {
         let (clock, limiter) = limiter(Rate { burst: 1, per_second: 1 });
-        assert!((0..10).all(|_| limiter.peek(&"a").is_ok()));
+        for _ in 0..10 {
+            assert!(limiter.check(&"a").is_ok());
+            limiter.give_back(&"a");
+        }
         limiter.charge(&"a");
         limiter.charge(&"a");
-        assert_eq!(limiter.peek(&"a").unwrap_err().retry_after, Some(2.0));
+        assert_eq!(limiter.check(&"a").unwrap_err().retry_after, Some(2.0));
         clock.advance(Duration::from_secs(2));
         assert!(limiter.check(&"a").is_ok());
     }

@@ -39,13 +39,9 @@ impl UserChanges {
         self.0.check(&user)
     }
 
-    /// Checks that a change that shows something would be accepted, and does not count it.
-    ///
-    /// # Errors
-    ///
-    /// As [`UserChanges::show`].
-    pub(crate) fn check_show(&self, user: UserId) -> Result<(), ApiError> {
-        self.0.peek(&user)
+    /// Uncounts a change that shows something, and was refused for another reason.
+    pub(crate) fn uncount_show(&self, user: UserId) {
+        self.0.give_back(&user);
     }
 
     /// Counts a change that hides something. It is never refused: the next ones that show something

@@ -125,13 +125,13 @@ async fn two_issuers_share_an_account_only_if_the_operator_gave_both_the_domain(
 #[tokio::test]
 async fn no_email_and_no_token_is_in_the_log() {
     let issuer = OidcIssuer::start().await;
-    let server = issuer.server(ServerOptions::default().with("log", "debug")).await;
+    let mut server = issuer.server(ServerOptions::default().with("log", "debug")).await;
     let token = issuer.token(&json!({}));
     server.call("POST", "/session").json(&json!({"assertion": token})).await.ok();
     let bad = issuer.token(&json!({"email_verified": false}));
     let refused = server.call("POST", "/session").json(&json!({"assertion": bad})).await;
     refused.assert_error(Errno::InvalidAssertion);
-    let log = server.log();
+    let log = server.complete_log().await;
     assert!(log.contains("email_not_verified"), "{log}");
     for secret in [EMAIL, &token, &bad] {
         assert!(!log.contains(secret), "{log}");

@@ -33,7 +33,7 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
         .with("trusted-proxies", "127.0.0.0/8,10.0.0.0/8")
         .with("connects-per-second", 3)
         .with("log", "debug");
-    let server = Server::start(options).await;
+    let mut server = Server::start(options).await;
     let (several, refused) = count_opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"))
     })
@@ -47,7 +47,7 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
     .await;
     assert!((3..20).contains(&few), "{few}");
     refused.unwrap().assert_error(Errno::TooManyConnections);
-    let log = server.log();
+    let log = server.complete_log().await;
     assert!(log.contains("address=198.51.100.1"), "{log}");
     assert!(!log.contains("192.0.2.") && !log.contains("address=127.0.0.1"), "{log}");
 }
@@ -58,7 +58,7 @@ async fn forwarding_headers_of_untrusted_clients_are_ignored() {
         [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
     {
         let options = options.production().with("connects-per-second", 3).with("log", "debug");
-        let server = Server::start(options).await;
+        let mut server = Server::start(options).await;
         let (few, refused) = count_opened(&server, |number| {
             let request = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));
             request.header("forwarded", &format!("for=203.0.113.{number}"))
@@ -66,7 +66,7 @@ async fn forwarding_headers_of_untrusted_clients_are_ignored() {
         .await;
         assert!((3..20).contains(&few), "{few}");
         refused.unwrap().assert_error(Errno::TooManyConnections);
-        let log = server.log();
+        let log = server.complete_log().await;
         assert!(log.contains("address=127.0.0.1") && !log.contains("203.0.113."), "{log}");
     }
 }

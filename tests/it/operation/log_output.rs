@@ -101,7 +101,7 @@ async fn fill(writer: impl Into<OwnedFd>) -> OwnedFd {
 #[tokio::test]
 async fn at_the_limit_of_open_files_one_line_a_minute_is_logged() {
     let options = ServerOptions::default().with_metrics().open_files_at_most(80);
-    let server = Server::start(options).await;
+    let mut server = Server::start(options).await;
     let failures = || counter(&server, "presence_accept_failures_total");
     // Open sockets are not closed for others, as idle connections are.
     let upgrade = "GET /presence HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
@@ -119,8 +119,7 @@ async fn at_the_limit_of_open_files_one_line_a_minute_is_logged() {
         }
     };
     timeout(TIMEOUT, repeated).await.unwrap();
-    server.wait_for_log("could not be accepted").await;
-    let log = server.log();
+    let log = server.complete_log().await;
     let lines = log.lines().filter(|line| line.contains("could not be accepted"));
     assert_eq!(lines.count(), 1, "{log}");
 }

@@ -22,8 +22,7 @@ async fn no_personal_data_and_no_credential_is_logged() {
         let options = ServerOptions::default().with("log", level).with("log-format", format);
         let mut server = Server::start(options).await;
         let secrets = use_all_features(&server).await;
-        server.terminate().await;
-        assert_not_logged(&server, &secrets);
+        assert_not_logged(&mut server, &secrets).await;
     }
 }
 
@@ -39,13 +38,12 @@ async fn no_personal_data_is_logged_over_tls_either() {
     std::fs::write(authority.key(), key.replace("PRIVATE KEY", "SECRET")).unwrap();
     server.signal("HUP").await;
     server.wait_for_log("tls.kept").await;
-    server.terminate().await;
     secrets.extend(key.lines().filter(|line| !line.contains("---")).map(str::to_owned));
-    assert_not_logged(&server, &secrets);
+    assert_not_logged(&mut server, &secrets).await;
 }
 
-fn assert_not_logged(server: &Server, secrets: &[String]) {
-    let log = server.log();
+async fn assert_not_logged(server: &mut Server, secrets: &[String]) {
+    let log = server.complete_log().await;
     let found: Vec<_> = secrets.iter().filter(|secret| log.contains(secret.as_str())).collect();
     assert!(found.is_empty(), "{found:?} was logged:\n{log}");
 }
@@ -55,9 +53,8 @@ async fn each_json_log_line_is_an_object_that_names_its_socket() {
     let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let mut server = Server::start(options).await;
     use_all_features(&server).await;
-    server.terminate().await;
-    let lines: Vec<Value> = server
-        .log()
+    let log = server.complete_log().await;
+    let lines: Vec<Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
         .collect();
@@ -92,8 +89,7 @@ async fn errors_of_a_socket_name_it_at_the_default_level_too() {
     let refused = stream.ask(json!({"action": "notify", "notifications": [item]})).await;
     assert_eq!(refused["results"][0]["result"], "KO", "{refused}");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-    server.terminate().await;
-    let log = server.log();
+    let log = server.complete_log().await;
     let line = log.lines().find(|line| line.contains("store.failed"));
     let line = line.unwrap_or_else(|| panic!("nothing was logged:\n{log}"));
     let named = format!("app.id={}", application.appid);

@@ -46,7 +46,7 @@ async fn wait_for_certificate(server: &Server, certificate: &CertificateDer<'sta
     };
     timeout(TIMEOUT, matches)
         .await
-        .unwrap_or_else(|_| panic!("the certificate was not loaded: {}", server.log()));
+        .unwrap_or_else(|_| panic!("the certificate was not loaded: {}", server.log_so_far()));
 }
 
 #[tokio::test]
@@ -178,10 +178,10 @@ async fn an_unusable_new_certificate_leaves_the_old_one_and_is_logged_once() {
     // The file is checked about ten more times. The failure is not logged again before the operator
     // asks for a reload.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(count(&server.log()), 1, "{}", server.log());
+    assert_eq!(count(&server.log_so_far()), 1, "{}", server.log_so_far());
     server.signal("HUP").await;
     let twice = async {
-        while count(&server.log()) < 2 {
+        while count(&server.log_so_far()) < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

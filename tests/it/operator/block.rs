@@ -92,11 +92,11 @@ async fn a_block_survives_a_restart() {
 
 #[tokio::test]
 async fn a_block_is_logged_with_the_application_and_without_personal_data() {
-    let (server, operator) = OperatorSession::start().await;
+    let (mut server, operator) = OperatorSession::start().await;
     let (application, _, _) = server.application_with("alice").await;
     operator.post_switch(&server, &application.appid, "block").await;
     operator.post_switch(&server, &application.appid, "unblock").await;
-    let log = server.log();
+    let log = server.complete_log().await;
     for event in ["operator.blocked", "operator.unblocked"] {
         let line = log.lines().find(|line| line.contains(event)).unwrap();
         assert!(line.contains(&application.appid) && line.contains("INFO"), "{line}");

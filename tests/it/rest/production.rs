@@ -43,7 +43,7 @@ async fn nothing_that_development_mode_left_is_accepted() {
     server.terminate().await;
     server.change(ServerOptions::production);
     server.restart().await;
-    assert!(server.log().contains("development.discarded"), "{}", server.log());
+    server.wait_for_log("development.discarded").await;
     for user in [&alice, &application.owner] {
         user.call("GET", "/account").await.assert_error(Errno::SessionExpired);
     }

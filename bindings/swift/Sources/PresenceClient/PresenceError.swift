@@ -8,7 +8,7 @@ extension PresenceError: LocalizedError {
             "The server refused the request: \(reason) (\(code))."
         case .Unreachable(let reason): "The server cannot be reached: \(reason)."
         case .Tls(_, let reason): "There is no secure connection to the server: \(reason)."
-        case .Proxy(_, let reason): "There is no connection through the proxy: \(reason)."
+        case .Proxy(_, let reason, _): "There is no connection through the proxy: \(reason)."
         case .TimedOut: "The server did not reply in time."
         case .Ended(let reason): "The channel has ended: \(reason.text)."
         case .InvalidArgument(let reason): "\(reason)."
@@ -33,9 +33,12 @@ extension PresenceError {
         if case .Refused(let errno, _, _, _, _) = self { errno } else { nil }
     }
 
-    /// The time to wait before the next attempt, in seconds, if the server gave one.
+    /// The time to wait before the next attempt, in seconds, if the server or the proxy gave one.
     public var retryAfter: Double? {
-        if case .Refused(_, _, _, let seconds, _) = self { seconds } else { nil }
+        switch self {
+        case .Refused(_, _, _, let seconds, _), .Proxy(_, _, let seconds): seconds
+        case .Unreachable, .Tls, .TimedOut, .Ended, .InvalidArgument, .Unexpected, .Cancelled: nil
+        }
     }
 }
 

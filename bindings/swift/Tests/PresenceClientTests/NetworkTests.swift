@@ -15,7 +15,7 @@ extension AllTests.NetworkTests {
             let network = NetworkOptions(proxy: proxy)
             let api = try PresenceApi(server: "https://presence.example", network: network)
             let failed = await error { _ = try await api.devAssertion(email: "alice@dev.localhost") }
-            guard case .Proxy(.unreachable, _) = failed else {
+            guard case .Proxy(.unreachable, _, nil) = failed else {
                 Issue.record("not an error of the proxy, but \(String(describing: failed))")
                 return
             }

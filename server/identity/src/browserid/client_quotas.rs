@@ -1,5 +1,6 @@
 //! The quota of requests to other hosts that each client may cause (see threat 2 in SECURITY.md).
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,7 @@ const MAX_CLIENTS: usize = 100_000;
 /// The quotas of all clients.
 pub(super) struct ClientQuotas {
     buckets: Mutex<TokenBuckets<IpAddr>>,
+    hasher: RandomState,
     clock: Arc<dyn Clock>,
 }
 
@@ -22,14 +24,16 @@ impl ClientQuotas {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let interval = Duration::from_mins(1) / REQUESTS_PER_MINUTE;
         let size = BucketSize { burst: REQUESTS_PER_MINUTE, interval };
-        Self { buckets: Mutex::new(TokenBuckets::new(size, MAX_CLIENTS)), clock }
+        let buckets = Mutex::new(TokenBuckets::new(size, MAX_CLIENTS));
+        Self { buckets, hasher: RandomState::new(), clock }
     }
 
     /// Takes one request from the quota of a client. Returns false if none is left.
     pub(super) fn try_acquire(&self, client: IpAddr) -> bool {
-        let now = self.clock.steady();
+        let (now, key) = (self.clock.steady(), quota_key(client));
+        let hash = self.hasher.hash_one(key);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.take(&quota_key(client), now).is_ok()
+        buckets.take(hash, &key, now).is_ok()
     }
 }
 

@@ -90,8 +90,13 @@ impl Topics {
     /// Publishes a change of a user's view. A topic is created before its first grant is loaded, so
     /// there is none only for an Application that was never active.
     pub(super) fn publish(&self, change: ViewChange, now: UnixMillis) {
+        if let Some(topic) = self.find(change.app) {
+            self.publish_to(&topic, change, now);
+        }
+    }
+
+    fn publish_to(&self, topic: &Topic, change: ViewChange, now: UnixMillis) {
         let ViewChange { app, puid, view } = change;
-        let Some(topic) = self.find(app) else { return };
         topic.change(|stream| {
             if stream.publish(puid, view, now).appeared {
                 self.begin_hold(stream, app, puid);
@@ -130,11 +135,11 @@ impl Topics {
 
     /// Publishes a change of a user's view, or holds it if updates are delayed.
     pub(super) fn publish_later(&self, change: ViewChange, now: UnixMillis) {
-        match self.find(change.app) {
-            Some(topic) if topic.holds_updates() => {
-                topic.change(|stream| stream.hold(change.puid, change.view));
-            }
-            Some(_) | None => self.publish(change, now),
+        let Some(topic) = self.find(change.app) else { return };
+        if topic.holds_updates() {
+            topic.change(|stream| stream.hold(change.puid, change.view));
+        } else {
+            self.publish_to(&topic, change, now);
         }
     }
 

@@ -28,7 +28,11 @@ public val PresenceException.isRetryable: Boolean
 
 /** The time to wait before the next attempt, if the server gave one. */
 public val PresenceException.retryAfter: Duration?
-    get() = (this as? PresenceException.Refused)?.retryAfterSeconds?.seconds
+    get() = when (this) {
+        is PresenceException.Refused -> retryAfterSeconds
+        is PresenceException.Proxy -> retryAfterSeconds
+        else -> null
+    }?.seconds
 
 /** The time when the server accepted the notification. */
 public val LiveNotification.sentAt: Instant
