@@ -31,7 +31,7 @@ const WORKSPACE: [(&str, &[&str]); 12] = [
 /// Workspace crates whose external dependencies are exactly these.
 const EXTERNAL: [(&str, &[&str]); 2] = [
     ("presence-protocol", &["serde", "serde_json", "thiserror"]),
-    ("presence-core", &["thiserror", "unicode-normalization", "unicode-security"]),
+    ("presence-core", &["hashbrown", "thiserror", "unicode-normalization", "unicode-security"]),
 ];
 
 /// External crates that only these workspace crates may use.

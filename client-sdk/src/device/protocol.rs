@@ -285,6 +285,7 @@ impl ProtocolState for DeviceProtocol {
         self.phase = DevicePhase::Authenticating;
         self.renewal.cancel();
         if !disconnect.is_caused_by_credential() {
+            self.credentials.age();
             return disconnect.next_step();
         }
         match self.credentials.drop_refused(disconnect) {

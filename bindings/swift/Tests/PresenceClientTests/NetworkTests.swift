@@ -24,6 +24,21 @@ extension AllTests.NetworkTests {
         }
     }
 
+    @Test("names the app and the language in a request, and adds the headers of the app")
+    func userAgent() async throws {
+        let server = try OneRequestServer()
+        async let head = server.answer()
+        let network = NetworkOptions(product: "chat/1.2", headers: ["X-Tenant": Secret(text: "blue")])
+        let api = try PresenceApi(server: "http://127.0.0.1:\(server.port)", network: network)
+        let refused = await error { _ = try await api.user(token: Secret(text: "token")).session() }
+        #expect(refused?.errno == .slowDown)
+        let lines = await head
+        #expect(lines.contains("x-tenant: blue"))
+        let agent = lines.first { $0.hasPrefix("user-agent: ") } ?? ""
+        let parts = agent.split(separator: " ").map { $0.split(separator: "/")[0] }
+        #expect(parts == ["user-agent:", "chat", "presence-swift", "presence-client", "(rust)"], "\(agent)")
+    }
+
     @Test("refuses a header of the protocol")
     func headers() {
         let network = NetworkOptions(headers: ["Authorization": Secret(text: "x")])

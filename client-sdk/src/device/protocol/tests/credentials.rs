@@ -120,6 +120,26 @@ fn an_aged_credential_is_replaced_once_and_then_the_user_is_signed_out() {
 }
 
 #[test]
+fn a_fresh_credential_that_may_have_aged_in_an_outage_is_replaced_too() {
+    let mut fixture = Fixture::with(|options| options.credential = Some(assertion("aged")));
+    assert!(fixture.protocol.pull_credential_request(0, 0).is_none());
+    let wanted = ConnectionState::CredentialWanted(CredentialReason::Expired);
+    assert_eq!(refused_on_a_new_socket(&mut fixture), NextStep::AwaitCredential(wanted.clone()));
+    fixture.protocol.set_credential(assertion("second"));
+    // The first attempt with it is not answered, and the second one makes no connection.
+    fixture.open();
+    fixture.expect_frame();
+    fixture.disconnect(CloseCode::GoingAway);
+    fixture.protocol.handle_disconnect(Disconnect::Failed(Error::TimedOut));
+    assert_eq!(refused_on_a_new_socket(&mut fixture), NextStep::AwaitCredential(wanted.clone()));
+    fixture.protocol.set_credential(assertion("third"));
+    fixture.protocol.handle_disconnect(Disconnect::Failed(Error::TimedOut));
+    assert_eq!(refused_on_a_new_socket(&mut fixture), NextStep::AwaitCredential(wanted));
+    fixture.protocol.set_credential(assertion("fourth"));
+    assert!(is_signed_out(&refused_on_a_new_socket(&mut fixture)));
+}
+
+#[test]
 fn without_a_source_an_aged_credential_signs_the_user_out_and_a_fresh_one_is_still_requested() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("aged")));
     assert!(is_signed_out(&refused_on_a_new_socket(&mut fixture)));
