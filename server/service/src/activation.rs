@@ -16,22 +16,23 @@ use crate::to_end::to_end;
 /// hub agree on it.
 pub(crate) struct ActivationLock {
     store: Store,
+    lock: Arc<Mutex<Changed>>,
+}
+
+/// What a change concerns. It is inside the lock, so that work that changes it has the lock.
+struct Changed {
+    store: Store,
     hub: Arc<Hub>,
-    lock: Arc<Mutex<()>>,
 }
 
 /// The right to change the states of Applications. A change is done to its end, and the lock is
 /// held until then, also if the caller goes away.
-pub(crate) struct ActivationGuard {
-    store: Store,
-    hub: Arc<Hub>,
-    _lock: OwnedMutexGuard<()>,
-}
+pub(crate) struct ActivationGuard(OwnedMutexGuard<Changed>);
 
 impl ActivationLock {
     /// Creates the lock.
     pub(crate) fn new(store: Store, hub: Arc<Hub>) -> Self {
-        Self { store, hub, lock: Arc::default() }
+        Self { store: store.clone(), lock: Arc::new(Mutex::new(Changed { store, hub })) }
     }
 
     /// Waits for the lock. Its holder may wait for the database, so this counts as such a wait.
@@ -41,9 +42,8 @@ impl ActivationLock {
     /// `storage_unavailable`.
     pub(crate) async fn acquire(&self) -> Result<ActivationGuard, ApiError> {
         let lock = Arc::clone(&self.lock).lock_owned();
-        let locked = self.store.in_time(async { Ok(lock.await) }).await.map_err(from_store)?;
-        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
-        Ok(ActivationGuard { store, hub, _lock: locked })
+        let locked = self.store.in_time(async { Ok(lock.await) }).await;
+        locked.map(ActivationGuard).map_err(from_store)
     }
 }
 
@@ -59,8 +59,8 @@ impl ActivationGuard {
         state: ApplicationState,
     ) -> Result<(), ApiError> {
         to_end(async move {
-            self.store.set_app_state(app, state).await.map_err(from_store)?;
-            self.hub.set_active(app, state == ApplicationState::Active);
+            self.0.store.set_app_state(app, state).await.map_err(from_store)?;
+            self.0.hub.set_active(app, state == ApplicationState::Active);
             Ok(())
         })
         .await
@@ -68,7 +68,7 @@ impl ActivationGuard {
 
     /// Ends a change that concerns no state.
     pub(crate) fn note_change(self) {
-        self.hub.note_application_change();
+        self.0.hub.note_application_change();
     }
 
     /// Sets or clears the time since which the operator blocks an Application. If it is set
@@ -83,15 +83,15 @@ impl ActivationGuard {
         since: Option<UnixMillis>,
     ) -> Result<(), ApiError> {
         to_end(async move {
-            let find = || async { self.store.app(app).await.map_err(from_store) };
+            let find = || async { self.0.store.app(app).await.map_err(from_store) };
             let before = find().await?.ok_or(Errno::UnknownApplication)?;
             if before.blocked_at.is_some() != since.is_some() {
-                self.store.set_app_blocked(app, since).await.map_err(from_store)?;
+                self.0.store.set_app_blocked(app, since).await.map_err(from_store)?;
             }
             // A blocked Application is known to be inactive without another read, which may fail.
             let is_active = since.is_none()
                 && find().await?.is_some_and(|app| app.state == ApplicationState::Active);
-            self.hub.set_active(app, is_active);
+            self.0.hub.set_active(app, is_active);
             Ok(())
         })
         .await
@@ -138,6 +138,31 @@ mod tests {
         store
     }
 
+    fn hub_of(store: &Store) -> Arc<Hub> {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
+        let (limits, steady) = (HubLimits::from(&testing::settings()), clock.steady());
+        Arc::new(Hub::new(clock, limits, store.epoch(), steady))
+    }
+
+    #[tokio::test]
+    async fn the_lock_is_held_until_the_change_is_done_also_if_the_caller_goes_away() {
+        for is_block in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = store_with_app(directory.path()).await;
+            let activation = ActivationLock::new(store.clone(), hub_of(&store));
+            let guard = activation.acquire().await.unwrap();
+            // The first poll starts the work in a task, which has not run when its caller is gone.
+            if is_block {
+                assert!(guard.set_blocked(APP, Some(NOW)).now_or_never().is_none());
+            } else {
+                let change = guard.set_state(APP, ApplicationState::Inactive);
+                assert!(change.now_or_never().is_none());
+            }
+            assert!(activation.lock.try_lock().is_err());
+            drop(activation.acquire().await.unwrap());
+        }
+    }
+
     /// Polls a change until it is committed, and drops it then, as a client does that disconnects.
     async fn drop_after_commit(store: &Store, change: impl Future<Output = Result<(), ApiError>>) {
         let mut change = Box::pin(change);
@@ -151,10 +176,7 @@ mod tests {
         for is_block in [false, true] {
             let directory = tempfile::tempdir().unwrap();
             let store = store_with_app(directory.path()).await;
-            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
-            let limits = HubLimits::from(&testing::settings());
-            let steady = clock.steady();
-            let hub = Arc::new(Hub::new(clock, limits, store.epoch(), steady));
+            let hub = hub_of(&store);
             let waker = Arc::new(SocketWaker::default());
             let _socket = hub
                 .topic(APP, ApplicationState::Active)
