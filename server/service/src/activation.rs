@@ -19,7 +19,7 @@ pub(crate) struct ActivationLock {
     lock: Arc<Mutex<Changed>>,
 }
 
-/// What a change concerns. It is inside the lock, so that work that changes it has the lock.
+/// The store and the hub, inside the lock, so that work that changes them has the lock.
 struct Changed {
     store: Store,
     hub: Arc<Hub>,
