@@ -1,6 +1,6 @@
 //! Statuses of users, and the parsing of ids and status texts.
 
-use presence_client::{Status, StatusText, UnixMillis};
+use presence_client::{OfflineCause, Status, StatusText, UnixMillis};
 
 use crate::error::PresenceError;
 
@@ -42,6 +42,42 @@ impl From<Status> for PresenceStatus {
     }
 }
 
+/// The cause of a change to offline.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum PresenceOfflineCause {
+    /// The user or the operator of the Application wanted it: a device was closed in order or
+    /// ended, it reported offline, the user hides, or the grant or the Application was stopped. All
+    /// of these look alike.
+    Left,
+    /// The connection of the last device was lost, and its grace time ran out.
+    Lost,
+    /// A cause of a newer server.
+    Unknown {
+        /// The name of the cause.
+        text: String,
+    },
+}
+
+impl From<PresenceOfflineCause> for OfflineCause {
+    fn from(cause: PresenceOfflineCause) -> Self {
+        match cause {
+            PresenceOfflineCause::Left => Self::Left,
+            PresenceOfflineCause::Lost => Self::Lost,
+            PresenceOfflineCause::Unknown { text } => Self::Unknown(text),
+        }
+    }
+}
+
+impl From<OfflineCause> for PresenceOfflineCause {
+    fn from(cause: OfflineCause) -> Self {
+        match cause {
+            OfflineCause::Left => Self::Left,
+            OfflineCause::Lost => Self::Lost,
+            OfflineCause::Unknown(text) => Self::Unknown { text },
+        }
+    }
+}
+
 /// The presence of one user, as one Application sees it.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct PresenceUpdate {
@@ -49,6 +85,8 @@ pub struct PresenceUpdate {
     pub uid: String,
     /// The merged status of all devices that this Application may see.
     pub status: PresenceStatus,
+    /// The cause of a change to offline. Nothing else has one.
+    pub cause: Option<PresenceOfflineCause>,
     /// The version. It grows with every change of this user.
     pub version: u64,
     /// The time of the change, rounded down to a whole second: milliseconds since 1970 UTC.
@@ -64,6 +102,7 @@ impl From<presence_client::PresenceUpdate> for PresenceUpdate {
         Self {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
+            cause: presence.cause.map(Into::into),
             version: presence.version,
             since_ms: signed_millis(presence.since),
             message: presence.message,
@@ -79,6 +118,7 @@ impl TryFrom<PresenceUpdate> for presence_client::PresenceUpdate {
         Ok(Self {
             uid: parse_id(&presence.uid, "uid")?,
             status: presence.status.into(),
+            cause: presence.cause.map(Into::into),
             version: presence.version,
             since: UnixMillis::new(u64::try_from(presence.since_ms).unwrap_or(0)),
             message: presence.message,
@@ -121,6 +161,7 @@ mod tests {
         let update = presence_client::PresenceUpdate {
             uid: presence_client::Puid::from_bits(7),
             status: Status::Unknown("asleep".to_owned()),
+            cause: Some(OfflineCause::Unknown("vanished".to_owned())),
             version: u64::MAX,
             since: UnixMillis::new(1_700_000_000_000),
             message: Some("at lunch\n".repeat(100)),

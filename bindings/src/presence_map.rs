@@ -218,6 +218,7 @@ mod tests {
         let online = PresenceUpdate {
             uid: uid.clone(),
             status: PresenceStatus::Online,
+            cause: None,
             version: 1,
             since_ms: 0,
             message: None,

@@ -59,8 +59,9 @@ pub use tls::Tls;
 pub use presence_protocol::app::QueuedNotification;
 pub use presence_protocol::device::LiveNotification;
 pub use presence_protocol::open::{
-    OpenPresence as PresenceUpdate, OpenQueryResult as QueryResult, OpenReceipt as Receipt,
-    OpenReceiptState as ReceiptState, OpenStatus as Status,
+    OpenOfflineCause as OfflineCause, OpenPresence as PresenceUpdate,
+    OpenQueryResult as QueryResult, OpenReceipt as Receipt, OpenReceiptState as ReceiptState,
+    OpenStatus as Status,
 };
 pub use presence_protocol::{
     ApiError, AppId, CloseCode, DeviceName, Errno, NotificationId, Puid, RetryAdvice, StatusText,

@@ -1,5 +1,6 @@
 //! The views of a user that Applications receive.
 
+mod causes;
 mod change_rate;
 mod former_domains;
 mod going_offline;

@@ -25,6 +25,6 @@ pub use close::CloseCode;
 pub use errno::{Errno, RetryAdvice};
 pub use error::ApiError;
 pub use id::{AppId, DeviceName, NotificationId, Puid};
-pub use presence::{PresenceUpdate, Status, StatusText};
+pub use presence::{OfflineCause, PresenceUpdate, Status, StatusText};
 pub use request::RequestId;
 pub use time::UnixMillis;

@@ -13,7 +13,7 @@ use crate::app::ReceiptState;
 use crate::error::ApiError;
 use crate::id::{NotificationId, Puid};
 use crate::lenient::{lenient, whole_number};
-use crate::presence::Status;
+use crate::presence::{OfflineCause, Status};
 use crate::time::UnixMillis;
 
 macro_rules! open_names {
@@ -89,6 +89,18 @@ open_names! {
 }
 
 open_names! {
+    /// The cause of a change to offline.
+    OpenOfflineCause of OfflineCause {
+        /// The user or the operator of the Application wanted it: a device was closed in order or
+        /// ended, it reported offline, the user hides, or the grant or the Application was stopped.
+        /// All of these look alike.
+        Left = "left",
+        /// The connection of the last device was lost, and its grace time ran out.
+        Lost = "lost",
+    }
+}
+
+open_names! {
     /// The final state of a notification.
     OpenReceiptState of ReceiptState {
         /// It was written to a device that does not acknowledge notifications.
@@ -111,6 +123,10 @@ pub struct OpenPresence {
     pub uid: Puid,
     /// The merged status over all devices that this Application may see.
     pub status: OpenStatus,
+    /// The cause of a change to offline. Nothing else has one: no other change, no snapshot, and no
+    /// reply.
+    #[serde(default, deserialize_with = "lenient")]
+    pub cause: Option<OpenOfflineCause>,
     /// The version of this user's presence. It grows with every change, also over restarts. An
     /// update with a version that is not greater is to be ignored.
     #[serde(deserialize_with = "whole_number")]
@@ -207,6 +223,8 @@ mod tests {
         assert_eq!(read.items[0].status.to_string(), "asleep");
         let state: OpenReceiptState = serde_json::from_str(r#""read\u0021""#).unwrap();
         assert_eq!(state, OpenReceiptState::Unknown("read!".to_owned()));
+        let read = presence(r#""status":"offline","cause":"asleep","version":1"#);
+        assert_eq!(read.items[0].cause, Some(OpenOfflineCause::Unknown("asleep".to_owned())));
         for status in [Status::Offline, Status::Unavailable, Status::Online] {
             let text = serde_json::to_string(&status).unwrap();
             assert_eq!(serde_json::from_str::<OpenStatus>(&text).unwrap(), status.into());

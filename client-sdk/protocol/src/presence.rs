@@ -67,14 +67,30 @@ impl From<StatusText> for String {
     }
 }
 
+/// The cause of a change to offline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfflineCause {
+    /// The user or the operator of the Application wanted it: a device was closed in order or
+    /// ended, it reported offline, the user hides, or the grant or the Application was stopped. All
+    /// of these look alike.
+    Left,
+    /// The connection of the last device was lost, and its grace time ran out.
+    Lost,
+}
+
 /// The presence of one user for one Application:
-/// `{"uid","status","version","since","message"?,"revoked"?}`.
+/// `{"uid","status","cause"?,"version","since","message"?,"revoked"?}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceUpdate {
     /// The user.
     pub uid: Puid,
     /// The merged status over all devices that this Application may see.
     pub status: Status,
+    /// The cause of a change to offline. Nothing else has one: no other change, no snapshot, and no
+    /// reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<OfflineCause>,
     /// The version of this user's presence. It grows with every change, also over restarts. An
     /// update with a version that is not greater is to be ignored.
     pub version: u64,
@@ -121,6 +137,7 @@ mod tests {
         let update = PresenceUpdate {
             uid: Puid::from_bits(1),
             status: Status::Online,
+            cause: None,
             version: 2,
             since: UnixMillis::new(3000),
             message: None,

@@ -161,6 +161,7 @@ mod tests {
         OpenPresence {
             uid: Puid::from_bits(uid),
             status: OpenStatus::Online,
+            cause: None,
             version,
             since: UnixMillis::default(),
             message: None,

@@ -144,6 +144,7 @@ mod tests {
         OpenPresence {
             uid: Puid::from_bits(uid),
             status,
+            cause: None,
             version,
             since: UnixMillis::default(),
             message: None,

@@ -176,6 +176,7 @@ fn updates(version: u64, cursor: &str) -> AppServiceEvent {
     let update = PresenceUpdate {
         uid: Puid::from_bits(1),
         status: Status::Online,
+        cause: None,
         version,
         since: UnixMillis::default(),
         message: Some(version.to_string()),

@@ -106,6 +106,7 @@ impl StoredUsers {
         self.users.into_iter().map(|user| OpenPresence {
             uid: user.uid,
             status: user.status,
+            cause: None,
             version: user.version,
             since: user.since,
             message: user.message,
@@ -133,6 +134,7 @@ mod tests {
         let user = OpenPresence {
             uid: Puid::from_bits(7),
             status: OpenStatus::Unknown("asleep".to_owned()),
+            cause: None,
             version: 3,
             since: UnixMillis::from_secs(1),
             message: Some("at lunch".to_owned()),

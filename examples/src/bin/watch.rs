@@ -39,6 +39,9 @@ fn describe(change: &PresenceChange) -> String {
     if after.revoked {
         return format!("{} has revoked the grant", after.uid);
     }
-    let text = after.message.as_deref().unwrap_or_default();
+    let text = match &after.cause {
+        Some(cause) => format!("({cause})"),
+        None => after.message.clone().unwrap_or_default(),
+    };
     format!("{} is {:?} {text}", after.uid, after.status).trim_end().to_owned()
 }

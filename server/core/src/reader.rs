@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
-use crate::stream::{LogItem, Stream, view_of};
+use crate::stream::{LogItem, Stream, update_after, view_of};
 use crate::view::View;
 
 /// The maximum number of updates on a page.
@@ -185,7 +185,7 @@ impl Reader {
         self.updates = if stream.head() - self.position == 1 {
             // A reader without lag has a single entry to read, and nothing to coalesce.
             let entries = stream.entries_after(self.position);
-            entries.filter_map(|(_, item)| item.changed_update().cloned()).collect()
+            entries.filter_map(|(_, item)| item.changed_update()).collect()
         } else {
             self.coalesced_updates(stream)
         };
@@ -221,7 +221,10 @@ impl Reader {
                 LogItem::Receipt(_) => None,
             })
             .filter(|update| !is_repeated(update))
-            .cloned()
+            .map(|update| match last_sent.get(&update.uid) {
+                Some(before) => update_after(before, update.clone()),
+                None => update.clone(),
+            })
             .collect()
     }
 

@@ -7,7 +7,7 @@ mod device;
 
 use std::time::Duration;
 
-use presence_protocol::{AppId, DeviceName, Puid, Status};
+use presence_protocol::{AppId, DeviceName, OfflineCause, Puid, Status};
 
 use crate::clock::Steady;
 use crate::model::{Grant, GrantSet};
@@ -28,6 +28,8 @@ pub struct ViewChange {
     pub puid: Puid,
     /// The view that the Application has from now on.
     pub view: View,
+    /// The cause, if the view is offline.
+    pub cause: OfflineCause,
 }
 
 /// The time for which the visibility of a lost device is remembered after its grace time.
@@ -100,7 +102,7 @@ impl<H> Roster<H> {
         let report = Report { view, order: self.last_order };
         let only = only.map(|apps| self.retain_granted(apps));
         self.connected_device(id)?.report(report, only);
-        self.update_views(changes);
+        self.update_views(OfflineCause::Left, changes);
         Ok(())
     }
 
@@ -118,7 +120,7 @@ impl<H> Roster<H> {
         self.last_order += 1;
         let (apps, order) = (self.retain_granted(apps), self.last_order);
         self.connected_device(id)?.set_visibility(apps, order);
-        self.update_views(changes);
+        self.update_views(OfflineCause::Left, changes);
         Ok(())
     }
 
@@ -140,7 +142,7 @@ impl<H> Roster<H> {
             Disconnect::Lost { until } => device.lose(until),
         }
         self.remove_surplus();
-        self.update_views(changes);
+        self.update_views(OfflineCause::Left, changes);
         Ok(())
     }
 
@@ -153,7 +155,7 @@ impl<H> Roster<H> {
     ) -> Option<LastConnection<H>> {
         let index = self.devices.iter().position(|d| d.name == *name && d.is_present())?;
         let device = self.devices.swap_remove(index);
-        self.update_views(changes);
+        self.update_views(OfflineCause::Left, changes);
         device.state.into_last_connection()
     }
 
@@ -176,7 +178,7 @@ impl<H> Roster<H> {
                 device.forget_app(ended.grant.app);
             }
         }
-        self.update_views(changes);
+        self.update_views(OfflineCause::Left, changes);
     }
 
     /// Ends the grace times that are over. Returns the next deadline.
@@ -185,7 +187,7 @@ impl<H> Roster<H> {
             device.tick(now, VISIBILITY_RETENTION);
         }
         self.devices.retain(|d| !d.is_expired(now));
-        self.update_views(changes);
+        self.update_views(OfflineCause::Lost, changes);
         self.devices.iter().filter_map(Device::deadline).min()
     }
 
@@ -245,13 +247,13 @@ impl<H> Roster<H> {
         apps
     }
 
-    fn update_views(&mut self, changes: &mut Vec<ViewChange>) {
+    fn update_views(&mut self, cause: OfflineCause, changes: &mut Vec<ViewChange>) {
         for grant_view in &mut self.grants {
             let view = merged_view(&self.devices, &grant_view.grant);
             if *view != grant_view.view {
                 grant_view.view = view.clone();
                 let Grant { app, puid, .. } = grant_view.grant;
-                changes.push(ViewChange { app, puid, view: view.clone() });
+                changes.push(ViewChange { app, puid, view: view.clone(), cause });
             }
         }
     }

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use presence_protocol::app::Receipt;
-use presence_protocol::{PresenceUpdate, Puid, Status, UnixMillis};
+use presence_protocol::{OfflineCause, PresenceUpdate, Puid, Status, UnixMillis};
 
 use crate::clock::Steady;
 pub use crate::receipt_hold::HoldEnd;
@@ -36,6 +36,8 @@ struct Row {
     published: PresenceUpdate,
     /// The user's view, which the Application gets only while it is active.
     current: View,
+    /// The cause of the view, if it is offline.
+    cause: OfflineCause,
 }
 
 /// The notifications of one user that a device has taken, but whose receipts the Application has
@@ -58,12 +60,11 @@ pub(crate) enum LogItem {
 }
 
 impl LogItem {
-    /// Returns the update if it differs from the one before it.
-    pub(crate) fn changed_update(&self) -> Option<&PresenceUpdate> {
+    /// Returns the update for a reader that has read the one before it, if the two differ.
+    pub(crate) fn changed_update(&self) -> Option<PresenceUpdate> {
         match self {
-            Self::Update { update, previous } => {
-                (update.revoked || *previous != view_of(update)).then_some(update)
-            }
+            Self::Update { update, previous } => (update.revoked || *previous != view_of(update))
+                .then(|| update_after(previous, update.clone())),
             Self::Receipt(_) => None,
         }
     }
@@ -163,8 +164,9 @@ impl Stream {
     }
 
     /// Sets the view of a user without showing it: [`Stream::publish_held`] does.
-    pub fn hold(&mut self, puid: Puid, view: View) {
-        self.row(puid).current = view;
+    pub fn hold(&mut self, puid: Puid, view: View, cause: OfflineCause) {
+        let row = self.row(puid);
+        (row.current, row.cause) = (view, cause);
         self.held.insert(puid);
     }
 
@@ -175,8 +177,9 @@ impl Stream {
     pub fn publish_held(&mut self, now: UnixMillis) -> Vec<Puid> {
         let mut appeared = Vec::new();
         for puid in std::mem::take(&mut self.held) {
-            let view = self.row(puid).current.clone();
-            if self.publish(puid, view, now).appeared {
+            let row = self.row(puid);
+            let (view, cause) = (row.current.clone(), row.cause);
+            if self.publish(puid, view, cause, now).appeared {
                 appeared.push(puid);
             }
         }
@@ -189,20 +192,28 @@ impl Stream {
         self.table.entry(puid).or_insert_with(|| Row {
             published: initial_update(puid, base),
             current: View::default(),
+            cause: OfflineCause::Left,
         })
     }
 
-    /// Sets the view of a user, and appends an update if the Application sees a change.
-    pub fn publish(&mut self, puid: Puid, view: View, now: UnixMillis) -> Published {
+    /// Sets the view of a user, and appends an update if the Application sees a change. `cause` is
+    /// that of a view that is offline.
+    pub fn publish(
+        &mut self,
+        puid: Puid,
+        view: View,
+        cause: OfflineCause,
+        now: UnixMillis,
+    ) -> Published {
         self.held.remove(&puid);
         let (active, version) = (self.active, self.next_version());
         let row = self.row(puid);
-        row.current = view;
+        (row.current, row.cause) = (view, cause);
         let published = (&row.published.status, &row.published.message);
         if !active || published == (&row.current.status, &row.current.text) {
             return Published { changed: false, appeared: false };
         }
-        let update = next_update(puid, row.current.clone(), version, now);
+        let update = next_update(puid, (row.current.clone(), cause), version, now);
         Published { changed: true, appeared: self.replace_published(update, now) }
     }
 
@@ -213,9 +224,13 @@ impl Stream {
         let held = self.holds.remove(&puid);
         self.append_receipts(held, now);
         let row = self.table.remove(&puid);
+        let last_cause = row.as_ref().and_then(|row| row.published.cause);
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
-        let update = next_update(puid, View::default(), self.next_version(), now);
-        let update = PresenceUpdate { revoked: true, ..update };
+        let offline = (View::default(), OfflineCause::Left);
+        let update = next_update(puid, offline, self.next_version(), now);
+        // A user who was offline does not change. A reader that has not read of that gets its cause.
+        let cause = if previous.status == Status::Offline { last_cause } else { update.cause };
+        let update = PresenceUpdate { revoked: true, cause, ..update };
         self.append(now, LogItem::Update { update, previous });
     }
 
@@ -237,7 +252,8 @@ impl Stream {
             .collect();
         let mut appeared = Vec::new();
         for (puid, view) in changes {
-            let update = next_update(puid, view, self.next_version(), now);
+            let seen = (view, OfflineCause::Left);
+            let update = next_update(puid, seen, self.next_version(), now);
             if self.replace_published(update, now) {
                 appeared.push(puid);
             }
@@ -315,10 +331,11 @@ impl Stream {
         self.is_visible(puid) && !self.taken.contains_key(&puid) && !self.holds.is_held(&puid)
     }
 
-    /// Returns the latest update of a user.
+    /// Returns the latest update of a user, as the answer to a question: without a cause.
     pub fn latest(&self, puid: Puid) -> PresenceUpdate {
-        let row = self.table.get(&puid);
-        row.map_or_else(|| initial_update(puid, self.base_version), |row| row.published.clone())
+        let latest = self.table.get(&puid).map(|row| row.published.clone());
+        let latest = latest.unwrap_or_else(|| initial_update(puid, self.base_version));
+        PresenceUpdate { cause: None, ..latest }
     }
 
     /// Returns the users who are not offline, in the order of PUIDs, after one of them.
@@ -418,6 +435,7 @@ fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
     PresenceUpdate {
         uid: puid,
         status: Status::Offline,
+        cause: None,
         version: base_version,
         since: UnixMillis::from_secs(base_version >> COUNTER_BITS),
         message: None,
@@ -427,15 +445,28 @@ fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
 
 /// Creates an update. Its time is in whole seconds, since finer times would let two Applications
 /// link their PUIDs.
-fn next_update(puid: Puid, view: View, version: u64, now: UnixMillis) -> PresenceUpdate {
+fn next_update(
+    puid: Puid,
+    (view, cause): (View, OfflineCause),
+    version: u64,
+    now: UnixMillis,
+) -> PresenceUpdate {
     PresenceUpdate {
         uid: puid,
         status: view.status,
+        cause: (view.status == Status::Offline).then_some(cause),
         version,
         since: now.truncated_to_secs(),
         message: view.text,
         revoked: false,
     }
+}
+
+/// Returns an update for a reader that has seen this view before. Who was offline has no cause to
+/// be offline.
+pub(crate) fn update_after(before: &View, update: PresenceUpdate) -> PresenceUpdate {
+    let cause = update.cause.filter(|_| before.status != Status::Offline);
+    PresenceUpdate { cause, ..update }
 }
 
 fn into_view(update: PresenceUpdate) -> View {

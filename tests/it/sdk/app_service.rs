@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use presence_client::{
-    AppServiceEvent, ConnectionState, EndReason, Errno, Error, NewNotification, QueryResult,
-    ReceiptState, Status,
+    AppServiceEvent, ConnectionState, EndReason, Errno, Error, NewNotification, OfflineCause,
+    QueryResult, ReceiptState, Status,
 };
 use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
@@ -25,6 +25,27 @@ async fn a_back_end_receives_a_snapshot_and_then_each_change() {
     first.report("online").await;
     back_end.wait_for_status(alice, Status::Online).await;
     assert!(!back_end.received_gap());
+}
+
+#[tokio::test]
+async fn the_cause_of_a_change_to_offline_is_received() {
+    let server = Server::start(ServerOptions::default().with("grace-seconds", 0)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut back_end = BackEnd::of(&server, &application).await;
+    for cause in [OfflineCause::Left, OfflineCause::Lost] {
+        let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+        back_end.wait_for_status(uid, Status::Online).await;
+        if cause == OfflineCause::Left {
+            phone.close(None).await;
+        } else {
+            drop(phone);
+        }
+        back_end.wait_for_status(uid, Status::Offline).await;
+        let Some(AppServiceEvent::Updates(updates)) = back_end.received.last() else {
+            panic!("{:?}", back_end.received)
+        };
+        assert_eq!(updates.presence[0].cause, Some(cause));
+    }
 }
 
 #[tokio::test]

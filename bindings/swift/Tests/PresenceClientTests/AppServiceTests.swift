@@ -39,7 +39,8 @@ extension AllTests.AppServiceTests {
         #expect(statuses == [.unavailable, .offline])
 
         try await server.revoke("alice", chat)
-        #expect(try await service.events.update(of: alice).presence.revoked)
+        let revocation = try await service.events.update(of: alice).presence
+        #expect(revocation.revoked && revocation.cause == .left)
         #expect(try await within { try await service.query(uids: [alice]) } == [.unknown(uid: alice)])
     }
 

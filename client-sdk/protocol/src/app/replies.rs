@@ -174,9 +174,9 @@ impl StreamFrameRef<'_> {
     }
 }
 
-/// Returns a frame with one update, in the format of 2013.
+/// Returns a frame with one update, in the format of 2013, which has no causes.
 pub fn single_update(update: &PresenceUpdate) -> String {
-    to_json(update)
+    to_json(&PresenceUpdate { cause: None, ..update.clone() })
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 use presence_protocol::NotificationId;
 use presence_protocol::app::ReceiptState;
 
-use presence_protocol::UnixMillis;
+use presence_protocol::{OfflineCause, UnixMillis};
 
 use super::*;
 use crate::stream::Retention;
@@ -18,7 +18,8 @@ fn stream() -> Stream {
 }
 
 fn publish(stream: &mut Stream, uid: u128, status: Status) {
-    let _ = stream.publish(Puid::from_bits(uid), View::new(status, None), UnixMillis::default());
+    let (view, cause) = (View::new(status, None), OfflineCause::Left);
+    let _ = stream.publish(Puid::from_bits(uid), view, cause, UnixMillis::default());
 }
 
 fn page(reading: ReadOutcome) -> Page {
@@ -211,4 +212,23 @@ fn receipts_are_sent_only_on_request_and_are_not_coalesced() {
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), MAX_PAGE_ITEMS);
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), 100);
     assert_eq!(other.next(&stream, false), ReadOutcome::Nothing);
+}
+
+#[test]
+fn a_slow_reader_gets_the_cause_for_which_a_user_went_from_its_sight() {
+    let (mut stream, uid) = (stream(), Puid::from_bits(1));
+    publish(&mut stream, 1, Status::Online);
+    let mut slow = Reader::paged(&stream, None, false);
+    let mut other = Reader::paged(&stream, None, false);
+    for reader in [&mut slow, &mut other] {
+        assert_eq!(page(reader.next(&stream, false)).presence.len(), 1);
+    }
+    let lost = View::default();
+    let _ = stream.publish(uid, lost, OfflineCause::Lost, UnixMillis::default());
+    assert_eq!(page(other.next(&stream, false)).presence[0].cause, Some(OfflineCause::Lost));
+    stream.revoke(uid, UnixMillis::default());
+    let revoked = page(slow.next(&stream, false)).presence.remove(0);
+    assert_eq!((revoked.revoked, revoked.cause), (true, Some(OfflineCause::Lost)));
+    let revoked = page(other.next(&stream, false)).presence.remove(0);
+    assert_eq!((revoked.revoked, revoked.cause), (true, None));
 }

@@ -24,7 +24,7 @@ fn stream() -> Stream {
 }
 
 fn publish(stream: &mut Stream, view: View) -> Published {
-    stream.publish(UID, view, at(0))
+    stream.publish(UID, view, OfflineCause::Left, at(0))
 }
 
 fn alternate(stream: &mut Stream, times: usize) {
@@ -40,20 +40,65 @@ fn held_views_are_published_together_in_the_order_of_puids() {
         Stream::new(1, 1, true, Retention { entries: 100, age: Duration::MAX, bytes: usize::MAX });
     let puids: Vec<Puid> = (1..=4).map(Puid::from_bits).collect();
     for puid in puids.iter().rev() {
-        stream.hold(*puid, View::new(Status::Online, None));
+        stream.hold(*puid, View::new(Status::Online, None), OfflineCause::Left);
     }
-    stream.hold(puids[1], View::default());
+    stream.hold(puids[1], View::default(), OfflineCause::Left);
     stream.revoke(puids[2], UnixMillis::new(0));
     assert_eq!(stream.head(), 1);
     assert!(!stream.is_visible(puids[0]));
     // A pause takes effect at once.
-    assert!(!stream.publish(puids[3], View::default(), UnixMillis::new(0)).changed);
+    assert!(
+        !stream.publish(puids[3], View::default(), OfflineCause::Left, UnixMillis::new(0)).changed
+    );
     assert_eq!(stream.publish_held(UnixMillis::new(0)), [puids[0]]);
     assert_eq!(stream.head(), 2);
     let visible: Vec<_> = stream.visible_after(None).map(|update| update.uid).collect();
     assert_eq!(visible, [puids[0]]);
     assert_eq!(stream.publish_held(UnixMillis::new(0)), []);
     assert_eq!(stream.head(), 2);
+}
+
+/// Returns the causes of the updates after a position.
+fn causes(stream: &Stream, position: u64) -> Vec<Option<OfflineCause>> {
+    let updates = stream.entries_after(position).filter_map(|(_, item)| item.changed_update());
+    updates.map(|update| update.cause).collect()
+}
+
+#[test]
+fn a_change_to_offline_has_its_cause_and_nothing_else_has_one() {
+    let mut stream = stream();
+    for cause in [OfflineCause::Left, OfflineCause::Lost] {
+        let before = stream.head();
+        assert!(stream.publish(UID, online(), cause, at(0)).changed);
+        assert!(stream.publish(UID, offline(), cause, at(0)).changed);
+        assert_eq!(causes(&stream, before), [None, Some(cause)]);
+        assert_eq!(stream.latest(UID).cause, None);
+    }
+    stream.hold(UID, online(), OfflineCause::Lost);
+    let _ = stream.publish_held(at(0));
+    stream.hold(UID, offline(), OfflineCause::Lost);
+    let before = stream.head();
+    let _ = stream.publish_held(at(0));
+    assert_eq!(causes(&stream, before), [Some(OfflineCause::Lost)]);
+}
+
+#[test]
+fn a_deactivation_and_a_revocation_look_as_if_the_user_had_left() {
+    let mut stream = stream();
+    assert!(publish(&mut stream, online()).changed);
+    let before = stream.head();
+    let _ = stream.set_active(false, at(0));
+    let _ = stream.set_active(true, at(0));
+    stream.revoke(UID, at(0));
+    // A user who is offline already does not change.
+    for uid in [8, 9].map(Puid::from_bits) {
+        let _ = stream.publish(uid, online(), OfflineCause::Left, at(0));
+        let _ = stream.publish(uid, offline(), OfflineCause::Lost, at(0));
+        stream.revoke(uid, at(0));
+    }
+    let (left, lost) = (Some(OfflineCause::Left), Some(OfflineCause::Lost));
+    let expected = [left, None, left, None, lost, None, None, lost, None];
+    assert_eq!(causes(&stream, before), expected);
 }
 
 #[test]
@@ -69,7 +114,7 @@ fn versions_grow_over_restarts() {
 #[test]
 fn since_is_in_whole_seconds() {
     let mut stream = stream();
-    assert!(stream.publish(UID, online(), at(1_234_567)).changed);
+    assert!(stream.publish(UID, online(), OfflineCause::Left, at(1_234_567)).changed);
     assert_eq!(stream.latest(UID).since, at(1_234_000));
 }
 

@@ -274,6 +274,11 @@ impl Client {
         })?;
         ensure(update.revoked == revoked, || format!("revoked: {update:?}"))?;
         let known = self.state.get(&uid).cloned();
+        let is_change = kind == FrameKind::Changes && status.0 == Status::Offline;
+        ensure(is_change || update.cause.is_none(), || format!("9: a cause in {update:?}"))?;
+        let was_visible = known.as_ref().is_some_and(|known| known.0 != Status::Offline);
+        let is_seen_to_go = is_change && was_visible && !self.awaits_snapshot;
+        ensure(!is_seen_to_go || update.cause.is_some(), || format!("9: no cause in {update:?}"))?;
         let is_repetition = match kind {
             FrameKind::Snapshot | FrameKind::Initial => false,
             FrameKind::OfflineList => known.as_ref() == Some(&status),

@@ -321,18 +321,21 @@ impl TestHub {
 
     fn publish(&mut self, changes: Vec<ViewChange>) {
         let now = self.now();
-        for ViewChange { app, puid, view } in changes {
+        for ViewChange { app, puid, view, cause } in changes {
             let last = self.last_views.insert(puid, view.clone()).unwrap_or_default();
             assert_ne!(last, view, "2: a roster publishes only changes");
             let stream = &mut self.topics[usize::try_from(app.bits()).unwrap()].stream;
             let before = stream.head();
             let known = stream.latest(puid);
             let differs = (known.status, known.message) != (view.status, view.text.clone());
-            let published = stream.publish(puid, view.clone(), now);
+            let published = stream.publish(puid, view.clone(), cause, now);
             let appended = published.changed;
             assert_eq!(appended, stream.head() > before, "sockets are woken if there is an entry");
             assert!(differs || !appended, "2: a stream appends only changes");
-            assert!(!stream.publish(puid, view, now).changed, "2: a repetition is not appended");
+            assert!(
+                !stream.publish(puid, view, cause, now).changed,
+                "2: a repetition is not appended"
+            );
             if published.appeared {
                 self.begin_hold(usize::try_from(app.bits()).unwrap(), puid);
             }

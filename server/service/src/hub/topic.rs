@@ -355,7 +355,7 @@ fn stream_frame(page: &Page, stream: &Stream) -> Bytes {
 mod tests {
     use presence_core::stream::Retention;
     use presence_core::{ManualClock, View};
-    use presence_protocol::{Puid, Status};
+    use presence_protocol::{OfflineCause, Puid, Status};
 
     use super::*;
 
@@ -378,8 +378,9 @@ mod tests {
         let mut sockets = [subscribe(&topic, 1, &waker), subscribe(&topic, 1, &waker)];
         sockets.iter_mut().for_each(|socket| drop(socket.next_frames(false)));
         let online = View::new(Status::Online, None);
-        let publish =
-            |stream: &mut Stream| stream.publish(Puid::from_bits(1), online, UnixMillis::new(0));
+        let publish = |stream: &mut Stream| {
+            stream.publish(Puid::from_bits(1), online, OfflineCause::Left, UnixMillis::new(0))
+        };
         assert!(topic.change(publish).changed);
         let [one, other] = sockets.each_mut().map(|socket| socket.next_frames(false).unwrap());
         assert_eq!(one.len(), 1);

@@ -96,9 +96,9 @@ impl Topics {
     }
 
     fn publish_to(&self, topic: &Topic, change: ViewChange, now: UnixMillis) {
-        let ViewChange { app, puid, view } = change;
+        let ViewChange { app, puid, view, cause } = change;
         topic.change(|stream| {
-            if stream.publish(puid, view, now).appeared {
+            if stream.publish(puid, view, cause, now).appeared {
                 self.begin_hold(stream, app, puid);
             }
         });
@@ -137,7 +137,7 @@ impl Topics {
     pub(super) fn publish_later(&self, change: ViewChange, now: UnixMillis) {
         let Some(topic) = self.find(change.app) else { return };
         if topic.holds_updates() {
-            topic.change(|stream| stream.hold(change.puid, change.view));
+            topic.change(|stream| stream.hold(change.puid, change.view, change.cause));
         } else {
             self.publish_to(&topic, change, now);
         }

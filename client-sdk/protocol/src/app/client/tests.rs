@@ -12,6 +12,7 @@ fn presence() -> PresenceUpdate {
     PresenceUpdate {
         uid: Puid::from_bits(1),
         status: Status::Online,
+        cause: None,
         version: 2,
         since: UnixMillis::new(3000),
         message: None,
@@ -20,8 +21,9 @@ fn presence() -> PresenceUpdate {
 }
 
 fn open_presence() -> OpenPresence {
-    let PresenceUpdate { uid, status, version, since, revoked, .. } = presence();
-    OpenPresence { uid, status: status.into(), version, since, message: None, revoked }
+    let PresenceUpdate { uid, status, cause, version, since, revoked, .. } = presence();
+    let (status, cause) = (status.into(), cause.map(Into::into));
+    OpenPresence { uid, status, cause, version, since, message: None, revoked }
 }
 
 #[test]

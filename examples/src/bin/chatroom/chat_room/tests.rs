@@ -111,6 +111,7 @@ fn update(status: Status, revoked: bool) -> AppServiceEvent {
     let presence = PresenceUpdate {
         uid: uid(1),
         status,
+        cause: None,
         version,
         since: UnixMillis::default(),
         message: None,

@@ -25,7 +25,12 @@ class AppServiceTest {
                     service.awaitStatus(map, bob, PresenceStatus.Online, "in town")
                     assertEquals(setOf(alice, bob), map.all().map { it.uid }.toSet())
                 }
-                service.awaitStatus(map, bob, PresenceStatus.Offline)
+                val gone = service.events.await { event ->
+                    event is AppServiceEvent.Updates && event.presence.any { it.status == PresenceStatus.Offline }
+                }
+                val update = assertIs<AppServiceEvent.Updates>(gone).presence.single()
+                assertEquals(bob to PresenceOfflineCause.Left, update.uid to update.cause)
+                map.apply(gone)
                 assertEquals(1uL, map.count())
             }
         }
