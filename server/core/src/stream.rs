@@ -228,7 +228,7 @@ impl Stream {
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
         let offline = (View::default(), OfflineCause::Left);
         let update = next_update(puid, offline, self.next_version(), now);
-        // A user who was offline does not change. A reader that has not read of that gets its cause.
+        // A user who was offline does not change. A reader that has not read that gets its cause.
         let cause = if previous.status == Status::Offline { last_cause } else { update.cause };
         let update = PresenceUpdate { revoked: true, cause, ..update };
         self.append(now, LogItem::Update { update, previous });
