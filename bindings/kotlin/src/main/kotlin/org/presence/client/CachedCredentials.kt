@@ -7,8 +7,13 @@ import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.isActive
 
-/** A credential and the time from which it is not valid, null if that is not known. */
-public data class ExpiringCredential(val credential: Credential, val expiresAt: Instant? = null)
+/** A credential and its end. */
+public data class ExpiringCredential(
+    /** The credential. */
+    val credential: Credential,
+    /** The time from which the credential is not valid, null if that is not known. */
+    val expiresAt: Instant? = null,
+)
 
 /** Thrown by [CachedCredentials] if another caller that fetched a credential has failed. */
 public class CredentialUnavailableException(message: String) : Exception(message)
