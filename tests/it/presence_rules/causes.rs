@@ -56,8 +56,8 @@ async fn a_connection_that_does_not_return_in_the_grace_time_is_lost() {
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let laptop = Socket::device_of(&server, "alice", "laptop", "unavailable").await;
-    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.expect_status(uid, "unavailable").await;
+    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.expect_status(uid, "online").await;
     drop(phone);
     // The user is still there, with another device.
@@ -75,10 +75,11 @@ async fn polls_queries_snapshots_and_frames_of_2013_have_no_cause() {
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     let (mut stream, snapshot) = Socket::stream(&server, &application).await;
     assert_eq!(snapshot["presence"], json!([]));
-    drop(Socket::device_of(&server, "alice", "phone", "online").await);
+    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
     assert_eq!(stream.update().await["status"], "online");
-    assert_eq!(stream.update().await["cause"], "lost");
     plain.receive_until(|frame| frame["status"] == "online").await;
+    drop(phone);
+    assert_eq!(stream.update().await["cause"], "lost");
     let offline = plain.receive_until(|frame| frame["status"] == "offline").await;
     assert_eq!(offline.get("cause"), None, "{offline}");
     assert_eq!(application.presence_of(uid).await.get("cause"), None);
