@@ -211,7 +211,8 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
         self.shared.take_hint();
         let path = self.shared.with(|protocol| protocol.path());
         let Endpoint { server, connector, .. } = self.endpoint;
-        let opening = socket::open(connector.clone(), server, &path, P::SUBPROTOCOL);
+        // Boxed, so that a channel that is connected does not keep the room for it.
+        let opening = Box::pin(socket::open(connector.clone(), server, &path, P::SUBPROTOCOL));
         let restarted = async {
             self.hinted().await;
             sleep_until(restart_at).await;
