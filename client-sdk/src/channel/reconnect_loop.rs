@@ -92,6 +92,9 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
                 AttemptEnd::CloseRequested => Some(EndReason::Closed),
                 AttemptEnd::Restarted => {
                     self.restarts.record(Instant::now());
+                    // The next attempt follows at once, so that the step does not matter.
+                    let reason = Disconnect::ReconnectRequested;
+                    self.shared.update_as_task(|protocol| protocol.handle_disconnect(reason));
                     None
                 }
                 AttemptEnd::Disconnected { reason, was_stable } => {

@@ -127,3 +127,22 @@ async fn a_flood_of_hints_makes_one_ping() {
     within(channel.confirmed()).await.unwrap();
     assert_eq!((server.pings(), server.connections()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_fresh_credential_of_an_attempt_that_a_hint_restarts_may_have_aged() {
+    let refuse = || Script::Refuse(34);
+    let scripts = vec![refuse(), Script::HangAfterUpgrade, refuse(), Script::Serve];
+    let mut server = ScriptedServer::start(scripts).await;
+    let calls = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&calls);
+    let (channel, _events) = server.device(|options| {
+        options.credential_provider = Some(Arc::new(move |_| {
+            let call = counted.fetch_add(1, Ordering::SeqCst);
+            async move { Ok(token(&call.to_string())) }
+        }));
+    });
+    server.wait_for_connections(2).await;
+    channel.network_changed();
+    wait_for_state(&channel, is_connected).await;
+    assert_eq!((calls.load(Ordering::SeqCst), server.connections()), (2, 4));
+}

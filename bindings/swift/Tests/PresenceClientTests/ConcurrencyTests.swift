@@ -50,7 +50,7 @@ extension AllTests.ConcurrencyTests {
 
     @Test("that waits for a reply ends when it is cancelled")
     func cancelledCalls() async throws {
-        let silentServer = try SilentServer()
+        let silentServer = try LoopbackListener()
         let api = try PresenceApi(server: silentServer.url)
         let service = try AppServiceChannel.open(
             options: AppServiceOptions(
@@ -118,33 +118,4 @@ extension AllTests.ConcurrencyTests {
         try await until { debugLiveObjects() <= before }
         #expect(leaked == nil)
     }
-}
-
-/// A server that accepts connections and never replies.
-final class SilentServer: Sendable {
-    let url: String
-    private let descriptor: Int32
-
-    init() throws {
-        #if canImport(Glibc)
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        #else
-            let descriptor = socket(AF_INET, SOCK_STREAM, 0)
-        #endif
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let listens = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, address, size) == 0 && listen(descriptor, 16) == 0
-                    && getsockname(descriptor, address, &size) == 0
-            }
-        }
-        guard listens else { throw TestServer.ScenarioError(reason: "no port is available") }
-        url = "http://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
-        self.descriptor = descriptor
-    }
-
-    deinit { _ = close(descriptor) }
 }

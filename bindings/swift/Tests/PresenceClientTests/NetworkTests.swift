@@ -29,7 +29,7 @@ extension AllTests.NetworkTests {
         let server = try OneRequestServer()
         async let head = server.answer()
         let network = NetworkOptions(product: "chat/1.2", headers: ["X-Tenant": Secret(text: "blue")])
-        let api = try PresenceApi(server: "http://127.0.0.1:\(server.port)", network: network)
+        let api = try PresenceApi(server: server.listener.url, network: network)
         let refused = await error { _ = try await api.user(token: Secret(text: "token")).session() }
         #expect(refused?.errno == .slowDown)
         let lines = await head
