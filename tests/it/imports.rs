@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of the workspace, with the workspace crates that each depends on.
-const WORKSPACE: [(&str, &[&str]); 12] = [
+const WORKSPACE: [(&str, &[&str]); 13] = [
     ("presence-protocol", &[]),
     ("presence-client", &["presence-protocol"]),
     ("presence-bindings", &["presence-client"]),
@@ -24,14 +24,18 @@ const WORKSPACE: [(&str, &[&str]); 12] = [
         "presence-server",
         &["presence-core", "presence-identity", "presence-protocol", "presence-service"],
     ),
-    ("presence-tests", &["presence-client", "presence-protocol"]),
+    ("presence-tests", &["presence-client", "presence-protocol", "presence-test-postgres"]),
+    ("presence-test-postgres", &[]),
     ("presence-bench", &["presence-client", "presence-tests"]),
 ];
 
 /// Workspace crates whose external dependencies are exactly these.
 const EXTERNAL: [(&str, &[&str]); 2] = [
     ("presence-protocol", &["serde", "serde_json", "thiserror"]),
-    ("presence-core", &["hashbrown", "thiserror", "unicode-normalization", "unicode-security"]),
+    (
+        "presence-core",
+        &["hashbrown", "serde", "thiserror", "unicode-normalization", "unicode-security"],
+    ),
 ];
 
 /// External crates that only these workspace crates may use.
@@ -51,7 +55,7 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
     ("clap", &["presence-server"]),
     ("uniffi", &["presence-bindings"]),
     ("uniffi_bindgen", &["presence-bindgen"]),
-    ("sqlx", &["presence-bench", "presence-tests"]),
+    ("sqlx", &["presence-bench", "presence-store", "presence-tests"]),
 ];
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use presence_protocol::{AppId, Puid};
+use presence_test_postgres::Cluster;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -354,12 +355,22 @@ impl Application {
     }
 }
 
+/// Returns the URL of the server's database: a SQLite file in its folder, or, if
+/// `PRESENCE_TEST_STORAGE` is `postgres`, a PostgreSQL database named after the folder.
+#[expect(clippy::disallowed_methods, reason = "the developer chooses the storage of the tests")]
+fn database_url(directory: &TempDir) -> String {
+    if std::env::var("PRESENCE_TEST_STORAGE").is_ok_and(|storage| storage == "postgres") {
+        let name = directory.path().file_name().and_then(|name| name.to_str()).unwrap();
+        return Cluster::shared().database(&name.replace('.', "presence"));
+    }
+    format!("sqlite://{}?mode=rwc", directory.path().join("presence.db").display())
+}
+
 async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Process, SocketAddr) {
-    let database = directory.path().join("presence.db");
     let mut command = command(&options.limits);
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .args(["--database", &format!("sqlite://{}?mode=rwc", database.display())])
+        .args(["--database", &database_url(directory)])
         .args(options.flags.iter().map(|(name, value)| format!("--{name}={value}")))
         .args((!options.production).then_some("--dev"))
         .current_dir(directory.path())

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
-use crate::stream::{LogItem, Stream, update_after, view_of};
+use crate::stream::{Change, LogItem, Stream, update_after, view_of};
 use crate::view::View;
 
 /// The maximum number of updates on a page.
@@ -185,7 +185,8 @@ impl Reader {
         self.updates = if stream.head() - self.position == 1 {
             // A reader without lag has a single entry to read, and nothing to coalesce.
             let entries = stream.entries_after(self.position);
-            entries.filter_map(|(_, item)| item.changed_update()).collect()
+            let changes = entries.flat_map(|(_, item)| item.changes());
+            changes.filter_map(Change::changed_update).collect()
         } else {
             self.coalesced_updates(stream)
         };
@@ -203,7 +204,7 @@ impl Reader {
         let mut last_sent: HashMap<Puid, &View> = HashMap::new();
         let mut latest: HashMap<Puid, u64> = HashMap::new();
         for (position, item) in stream.entries_after(self.position) {
-            if let LogItem::Update { update, previous } = item {
+            for Change { update, previous } in item.changes() {
                 last_sent.entry(update.uid).or_insert(previous);
                 latest.insert(update.uid, position);
             }
@@ -214,12 +215,9 @@ impl Reader {
         };
         stream
             .entries_after(self.position)
-            .filter_map(|(position, item)| match item {
-                LogItem::Update { update, .. } => {
-                    (latest.get(&update.uid) == Some(&position)).then_some(update)
-                }
-                LogItem::Receipt(_) => None,
-            })
+            .flat_map(|(position, item)| item.changes().iter().map(move |it| (position, it)))
+            .filter(|(position, change)| latest.get(&change.update.uid) == Some(position))
+            .map(|(_, change)| &change.update)
             .filter(|update| !is_repeated(update))
             .map(|update| match last_sent.get(&update.uid) {
                 Some(before) => update_after(before, update.clone()),
@@ -235,7 +233,7 @@ impl Reader {
         let entries = stream.entries_after(self.position);
         self.receipts.extend(entries.filter_map(|(_, item)| match item {
             LogItem::Receipt(receipt) => Some(*receipt),
-            LogItem::Update { .. } => None,
+            LogItem::Update(_) | LogItem::Switched(_) | LogItem::Hidden => None,
         }));
     }
 

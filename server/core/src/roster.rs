@@ -4,6 +4,7 @@
 
 mod connection;
 mod device;
+mod stored;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use connection::{
 };
 pub use device::DeviceInfo;
 use device::{Device, DeviceState, Report};
+pub use stored::{InvalidRoster, StoredRoster};
 
 /// A change of what an Application sees of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +190,57 @@ impl<H> Roster<H> {
         }
         self.devices.retain(|d| !d.is_expired(now));
         self.update_views(OfflineCause::Lost, changes);
+        self.deadline()
+    }
+
+    /// Loses the connections whose handles match: their devices keep their presence until the end
+    /// of the grace time.
+    pub fn lose_connections(&mut self, is_lost: impl Fn(&H) -> bool, until: Steady) {
+        for device in &mut self.devices {
+            if matches!(&device.state, DeviceState::Connected(handle) if is_lost(handle)) {
+                device.lose(until);
+            }
+        }
+        self.remove_surplus();
+    }
+
+    /// Takes the connected devices of an earlier roster of the same user whose handles match, with
+    /// what they have reported. A device that is connected here stays as it is.
+    pub fn restore_devices(
+        &mut self,
+        earlier: Self,
+        is_restored: impl Fn(&H) -> bool,
+        changes: &mut Vec<ViewChange>,
+    ) {
+        self.last_order = self.last_order.max(earlier.last_order);
+        for device in earlier.devices {
+            let is_wanted =
+                matches!(&device.state, DeviceState::Connected(handle) if is_restored(handle));
+            let is_connected =
+                self.devices.iter().any(|d| d.name == device.name && d.is_connected());
+            if is_wanted && !is_connected {
+                self.devices.retain(|d| d.name != device.name);
+                self.devices.push(device);
+            }
+        }
+        self.update_views(OfflineCause::Left, changes);
+    }
+
+    /// Returns the handle of an open connection.
+    pub fn handle_mut(&mut self, id: ConnectionId<'_>) -> Option<&mut H> {
+        match &mut self.connected_device(id).ok()?.state {
+            DeviceState::Connected(handle) => Some(handle),
+            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => None,
+        }
+    }
+
+    /// Returns the revision of the grants, `None` before the first set.
+    pub fn revision(&self) -> Option<i64> {
+        self.revision
+    }
+
+    /// Returns the time of the next tick, if one is needed.
+    pub fn deadline(&self) -> Option<Steady> {
         self.devices.iter().filter_map(Device::deadline).min()
     }
 

@@ -2,7 +2,10 @@
 //! from which readers are served.
 //!
 //! The stream alone assigns versions and cursors, makes snapshots from its own table, and decides
-//! when the Application may get a receipt.
+//! when the Application may get a receipt. If several servers share the stream, the database does
+//! this, and each server has a [`replica`].
+
+pub mod replica;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -50,22 +53,44 @@ enum TakenRows {
     Queued,
 }
 
+/// A change of what the Application sees of one user.
+pub(crate) struct Change {
+    pub(crate) update: PresenceUpdate,
+    /// The view before the update.
+    pub(crate) previous: View,
+}
+
+impl Change {
+    /// Returns the update for a reader that has read the one before it, if the two differ.
+    pub(crate) fn changed_update(&self) -> Option<PresenceUpdate> {
+        let Self { update, previous } = self;
+        (update.revoked || *previous != view_of(update))
+            .then(|| update_after(previous, update.clone()))
+    }
+
+    /// Returns the number of bytes of its texts.
+    fn text_bytes(&self) -> usize {
+        let texts = [&self.update.message, &self.previous.text];
+        texts.into_iter().flatten().map(|text| text.as_str().len()).sum()
+    }
+}
+
 pub(crate) enum LogItem {
-    Update {
-        update: PresenceUpdate,
-        /// The view before the update.
-        previous: View,
-    },
+    Update(Change),
+    /// The changes of all users at once, when the Application was switched on or off.
+    Switched(Box<[Change]>),
     Receipt(Receipt),
+    /// The place of an entry that the Application does not see.
+    Hidden,
 }
 
 impl LogItem {
-    /// Returns the update for a reader that has read the one before it, if the two differ.
-    pub(crate) fn changed_update(&self) -> Option<PresenceUpdate> {
+    /// Returns the changes of users.
+    pub(crate) fn changes(&self) -> &[Change] {
         match self {
-            Self::Update { update, previous } => (update.revoked || *previous != view_of(update))
-                .then(|| update_after(previous, update.clone())),
-            Self::Receipt(_) => None,
+            Self::Update(change) => std::slice::from_ref(change),
+            Self::Switched(changes) => changes,
+            Self::Receipt(_) | Self::Hidden => &[],
         }
     }
 }
@@ -78,12 +103,12 @@ struct LogEntry {
 impl LogEntry {
     /// Returns about the number of bytes that it needs.
     fn bytes(&self) -> usize {
-        let texts = match &self.item {
-            LogItem::Update { update, previous } => [&update.message, &previous.text],
-            LogItem::Receipt(_) => [&None, &None],
+        let changes = match &self.item {
+            LogItem::Switched(changes) => size_of_val(&**changes),
+            LogItem::Update(_) | LogItem::Receipt(_) | LogItem::Hidden => 0,
         };
-        let text_bytes = texts.into_iter().flatten().map(|text| text.as_str().len());
-        size_of::<Self>() + text_bytes.sum::<usize>()
+        let texts = self.item.changes().iter().map(Change::text_bytes);
+        size_of::<Self>() + changes + texts.sum::<usize>()
     }
 }
 
@@ -112,6 +137,10 @@ pub struct Stream {
     /// The users with taken notifications, at most one entry for each grant.
     taken: HashMap<Puid, TakenRows>,
     holds: ReceiptHolds,
+    /// The oldest position of a cursor that a reader can resume at.
+    oldest_cursor: u64,
+    /// The version of a user without a row.
+    version_without_row: u64,
 }
 
 impl Stream {
@@ -130,6 +159,8 @@ impl Stream {
             retention,
             taken: HashMap::new(),
             holds: ReceiptHolds::default(),
+            oldest_cursor: 0,
+            version_without_row: epoch << COUNTER_BITS,
         }
     }
 
@@ -226,12 +257,8 @@ impl Stream {
         let row = self.table.remove(&puid);
         let last_cause = row.as_ref().and_then(|row| row.published.cause);
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
-        let offline = (View::default(), OfflineCause::Left);
-        let update = next_update(puid, offline, self.next_version(), now);
-        // A user who was offline does not change. A reader that has not read that gets its cause.
-        let cause = if previous.status == Status::Offline { last_cause } else { update.cause };
-        let update = PresenceUpdate { revoked: true, cause, ..update };
-        self.append(now, LogItem::Update { update, previous });
+        let update = revoked_update(puid, (self.next_version(), now), &previous, last_cause);
+        self.append(now, LogItem::Update(Change { update, previous }));
     }
 
     /// Activates or deactivates the Application. While it is inactive, it sees every user as
@@ -334,8 +361,11 @@ impl Stream {
     /// Returns the latest update of a user, as the answer to a question: without a cause.
     pub fn latest(&self, puid: Puid) -> PresenceUpdate {
         let latest = self.table.get(&puid).map(|row| row.published.clone());
-        let latest = latest.unwrap_or_else(|| initial_update(puid, self.base_version));
-        PresenceUpdate { cause: None, ..latest }
+        let without_row = || PresenceUpdate {
+            version: self.version_without_row,
+            ..initial_update(puid, self.base_version)
+        };
+        PresenceUpdate { cause: None, ..latest.unwrap_or_else(without_row) }
     }
 
     /// Returns the users who are not offline, in the order of PUIDs, after one of them.
@@ -365,7 +395,8 @@ impl Stream {
         let (id, position) = cursor.split_at_checked(16)?;
         let position = u64::from_str_radix(position, 16).ok()?;
         let is_own = u64::from_str_radix(id, 16).is_ok_and(|id| id == self.id);
-        (is_own && (self.floor()..=self.head).contains(&position)).then_some(position)
+        let oldest = self.floor().max(self.oldest_cursor);
+        (is_own && (oldest..=self.head).contains(&position)).then_some(position)
     }
 
     /// Returns the entries after a position, each with its own position.
@@ -394,7 +425,7 @@ impl Stream {
         let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
         let was_visible = previous.status != Status::Offline;
         let is_visible = update.status != Status::Offline;
-        self.append(now, LogItem::Update { update, previous });
+        self.append(now, LogItem::Update(Change { update, previous }));
         if is_visible && !was_visible {
             self.holds.begin(puid);
         } else if !is_visible {
@@ -460,6 +491,19 @@ fn next_update(
         message: view.text,
         revoked: false,
     }
+}
+
+/// Returns the last update of a user whose grant has ended.
+fn revoked_update(
+    puid: Puid,
+    (version, now): (u64, UnixMillis),
+    previous: &View,
+    last_cause: Option<OfflineCause>,
+) -> PresenceUpdate {
+    let update = next_update(puid, (View::default(), OfflineCause::Left), version, now);
+    // A user who was offline does not change. A reader that has not read that gets its cause.
+    let cause = if previous.status == Status::Offline { last_cause } else { update.cause };
+    PresenceUpdate { revoked: true, cause, ..update }
 }
 
 /// Returns an update for a reader that has seen this view before. Who was offline has no cause to

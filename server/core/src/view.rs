@@ -18,3 +18,22 @@ impl View {
         Self { status, text: text.filter(|_| status != Status::Offline) }
     }
 }
+
+/// Returns the number that stands for a status in stored values.
+pub const fn status_code(status: Status) -> u8 {
+    match status {
+        Status::Offline => 0,
+        Status::Unavailable => 1,
+        Status::Online => 2,
+    }
+}
+
+/// Returns the status of a stored number.
+pub const fn status_from_code(code: u8) -> Option<Status> {
+    match code {
+        0 => Some(Status::Offline),
+        1 => Some(Status::Unavailable),
+        2 => Some(Status::Online),
+        _ => None,
+    }
+}

@@ -11,6 +11,7 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
+use crate::row_lock::{lock_app, lock_user};
 use crate::rows::time_to_column;
 use crate::store::Store;
 use crate::tables::{app, name_skeleton};
@@ -58,13 +59,14 @@ impl Store {
             renamed_at: ActiveValue::Set(None),
             development: ActiveValue::Set(self.is_development()),
         };
-        self.in_time(async {
+        self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
+            lock_user(&transaction, app.owner).await?;
             let of_owner = app::Entity::find().filter(app::Column::Owner.eq(app.owner.0));
             if of_owner.count(&transaction).await? >= limit {
                 return Ok(false);
             }
-            app::Entity::insert(row).exec_without_returning(&transaction).await?;
+            app::Entity::insert(row.clone()).exec_without_returning(&transaction).await?;
             set_skeletons(app.id, &app.name, &transaction).await?;
             transaction.commit().await?;
             Ok(true)
@@ -109,30 +111,31 @@ impl Store {
         changes: AppChanges,
         now: UnixMillis,
     ) -> Result<Option<App>, StoreError> {
-        self.in_time(self.write_changes(app, changes, now)).await?;
+        self.in_transaction(|| self.write_changes(app, &changes, now)).await?;
         self.app(app).await
     }
 
     async fn write_changes(
         &self,
         app: AppId,
-        changes: AppChanges,
+        changes: &AppChanges,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let txn = self.begin_writing().await?;
+        lock_app(&txn, app).await?;
         let Some(before) = app::Entity::find_by_id(app.to_string()).one(&txn).await? else {
             return Ok(());
         };
         let before = App::try_from(before)?;
         let mut row = <app::ActiveModel as Default>::default();
-        if let Some(name) = changes.name.filter(|name| *name != before.name) {
-            set_skeletons(app, &name, &txn).await?;
-            let previous = name_to_keep(&before, &name, now);
+        if let Some(name) = changes.name.as_ref().filter(|name| **name != before.name) {
+            set_skeletons(app, name, &txn).await?;
+            let previous = name_to_keep(&before, name, now);
             row.previous_name = ActiveValue::Set(previous.map(str::to_owned));
             row.renamed_at = ActiveValue::Set(previous.map(|_| time_to_column(now)));
-            row.name = ActiveValue::Set(name);
+            row.name = ActiveValue::Set(name.clone());
         }
-        set_if_some(&mut row.description, changes.description);
+        set_if_some(&mut row.description, changes.description.clone());
         if row.is_changed() {
             let update = app::Entity::update_many().set(row);
             update.filter(app::Column::Id.eq(app.to_string())).exec(&txn).await?;
@@ -150,10 +153,7 @@ impl Store {
         app: AppId,
         state: ApplicationState,
     ) -> Result<bool, StoreError> {
-        let update = app::Entity::update_many()
-            .col_expr(app::Column::State, state.name().into())
-            .filter(app::Column::Id.eq(app.to_string()));
-        Ok(update.exec(self.write()).await?.rows_affected > 0)
+        self.change_state(app, (app::Column::State, state.name().into())).await
     }
 
     /// Sets or clears the time since which the operator blocks an Application. Returns false if
@@ -167,10 +167,39 @@ impl Store {
         app: AppId,
         since: Option<UnixMillis>,
     ) -> Result<bool, StoreError> {
+        let since = Expr::value(since.map(time_to_column));
+        self.change_state(app, (app::Column::BlockedAt, since)).await
+    }
+
+    /// Changes a column on which it depends whether an Application is active. Where several servers
+    /// share presence, its stream is switched in the same transaction.
+    async fn change_state(
+        &self,
+        app: AppId,
+        (column, value): (app::Column, Expr),
+    ) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
-            .col_expr(app::Column::BlockedAt, Expr::value(since.map(time_to_column)))
+            .col_expr(column, value)
             .filter(app::Column::Id.eq(app.to_string()));
-        Ok(update.exec(self.write()).await?.rows_affected > 0)
+        let Some(live) = self.live() else {
+            return Ok(update.exec(self.write()).await?.rows_affected > 0);
+        };
+        let announcement = self
+            .in_transaction(|| async {
+                let txn = self.begin_writing().await?;
+                lock_app(&txn, app).await?;
+                update.clone().exec(&txn).await?;
+                let changed = app::Entity::find_by_id(app.to_string()).one(&txn).await?;
+                let Some(changed) = changed else { return Ok(None) };
+                let is_active = App::try_from(changed)?.state == ApplicationState::Active;
+                let announcement = live.switch(app, is_active, &txn).await?;
+                txn.commit().await?;
+                Ok(Some(announcement))
+            })
+            .await?;
+        let Some(announcement) = announcement else { return Ok(false) };
+        live.announce(announcement).await;
+        Ok(true)
     }
 
     /// Returns the Applications with this id, or with this text in their name or domain. Ignores

@@ -16,17 +16,26 @@ use crate::error::{ErrorKind, StoreError};
 /// is free meanwhile.
 pub(crate) const LOCK_RETRY: Duration = Duration::from_millis(20);
 
-/// A pool of connections. A statement that finds the file locked is tried again until its call is
-/// too late.
+/// The statements of a pool that are tried again until their call is too late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Those that had no effect: they found the file locked, or met another transaction.
+    WithoutEffect,
+    /// All whose answer was lost, too: they only read.
+    AlsoLost,
+}
+
+/// A pool of connections.
 #[derive(Clone)]
 pub(crate) struct BoundedPool {
     pool: DatabaseConnection,
     deadline: Duration,
+    retry: Retry,
 }
 
 impl BoundedPool {
-    pub(crate) fn new(pool: DatabaseConnection, deadline: Duration) -> Self {
-        Self { pool, deadline }
+    pub(crate) fn new(pool: DatabaseConnection, deadline: Duration, retry: Retry) -> Self {
+        Self { pool, deadline, retry }
     }
 
     /// Returns the connections without a deadline, for the writer's task.
@@ -39,8 +48,8 @@ impl BoundedPool {
         self.deadline
     }
 
-    /// Begins a transaction that writes: it takes the lock of the file at once. The caller waits
-    /// for the whole transaction within its deadline.
+    /// Begins a transaction that writes. On SQLite it takes the lock of the file at once. The
+    /// caller waits for the whole transaction within its deadline.
     pub(crate) async fn begin_writing(&self) -> Result<DatabaseTransaction, StoreError> {
         loop {
             match begin_immediate(&self.pool).await {
@@ -57,9 +66,7 @@ impl BoundedPool {
         let attempts = async {
             loop {
                 match attempt().await {
-                    Err(error) if ErrorKind::of(&error) == ErrorKind::Busy => {
-                        tokio::time::sleep(LOCK_RETRY).await;
-                    }
+                    Err(error) if self.retries(&error) => tokio::time::sleep(LOCK_RETRY).await,
                     result => return result,
                 }
             }
@@ -67,13 +74,20 @@ impl BoundedPool {
         let late = Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
         deadline::within(self.deadline, attempts).await.unwrap_or(late)
     }
+
+    fn retries(&self, error: &DbErr) -> bool {
+        let kind = ErrorKind::of(error);
+        matches!(kind, ErrorKind::Busy | ErrorKind::Conflict)
+            || (kind == ErrorKind::Lost && self.retry == Retry::AlsoLost)
+    }
 }
 
-/// Begins a transaction that takes the lock of the file at once, or fails if it is taken.
+/// Begins a transaction. On SQLite it takes the lock of the file at once, or fails if it is taken.
 pub(crate) async fn begin_immediate(
     db: &DatabaseConnection,
 ) -> Result<DatabaseTransaction, StoreError> {
-    let mode = Some(SqliteTransactionMode::Immediate);
+    let is_sqlite = db.get_database_backend() == DbBackend::Sqlite;
+    let mode = is_sqlite.then_some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
     Ok(db.begin_with_options(options).await?)
 }

@@ -11,6 +11,7 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
+use crate::row_lock::lock_user;
 use crate::rows::{CHUNK, digest, time_from_column, time_to_column};
 use crate::store::Store;
 use crate::tables::{ended_assertion, session};
@@ -38,8 +39,9 @@ impl Store {
     ///
     /// `Unavailable`, `CorruptRow`.
     pub async fn end_device(&self, end: &DeviceEnd) -> Result<(), StoreError> {
-        self.in_time(async {
+        self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
+            lock_user(&transaction, end.user).await?;
             end.delete_sessions(&transaction).await?;
             end.mark_sessions(&transaction).await?;
             end.insert_assertions(&transaction).await?;

@@ -2,17 +2,50 @@
 
 use std::path::PathBuf;
 
+use sea_orm::sqlx;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
+
+use crate::postgres;
 
 /// A failed operation of the store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The URL names a PostgreSQL database.
-    #[error("PostgreSQL is not supported yet: use a sqlite:// URL")]
-    Unsupported,
-    /// The URL names no database file.
-    #[error("the database URL must look like sqlite://presence.db?mode=rwc")]
+    /// The URL names no database.
+    #[error(
+        "the database URL must look like sqlite://presence.db?mode=rwc or \
+         postgres://user@host/presence"
+    )]
     BadUrl,
+    /// The command is only for SQLite.
+    #[error("a backup of PostgreSQL is made with its own tools, pg_basebackup or pg_dump")]
+    OnlySqlite,
+    /// The PostgreSQL server does not answer.
+    #[error("the database {0} cannot be reached")]
+    Unreachable(String),
+    /// The PostgreSQL server does not offer TLS, or its certificate is not accepted.
+    #[error("the database {0} cannot be reached with TLS as sslmode asks for")]
+    NoTls(String),
+    /// The PostgreSQL server does not accept the user or the password.
+    #[error("the database {0} refuses the user or the password")]
+    NotAuthenticated(String),
+    /// The PostgreSQL server has no such database.
+    #[error("the database {0} does not exist: create it")]
+    NoDatabase(String),
+    /// The user of the PostgreSQL database may not create or change its tables.
+    #[error("the database {0} does not let this user create and change tables")]
+    NoRights(String),
+    /// The PostgreSQL server has all its connections.
+    #[error("the database {0} has no free connection: raise max_connections")]
+    TooManyConnections(String),
+    /// The PostgreSQL server only reads: it is a standby.
+    #[error("the database {0} is read-only: it is a standby, or set to be read-only")]
+    Standby(String),
+    /// The PostgreSQL server is too old.
+    #[error("PostgreSQL {0} is too old: version 14 or newer is needed")]
+    OldServer(String),
+    /// The PostgreSQL database does not store UTF-8.
+    #[error("the database {0} has the encoding {1}: create it with UTF8")]
+    NotUtf8(String, String),
     /// The directory of the database file does not exist.
     #[error("the directory of the database {} does not exist", .0.display())]
     NoDirectory(PathBuf),
@@ -68,10 +101,23 @@ pub enum StoreError {
 #[error(transparent)]
 pub struct Cause(pub(crate) DbErr);
 
-/// The primary result codes of SQLite that are handled differently.
+/// The errors of a database that are handled differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
+    /// Another process holds the lock of the file.
     Busy,
+    /// The transaction met another one, and may succeed if it is tried again.
+    Conflict,
+    /// The server ended a statement that took too long.
+    TimedOut,
+    /// The connection is lost.
+    Lost,
+    Tls,
+    NotAuthenticated,
+    NoDatabase,
+    NoRights,
+    TooManyConnections,
+    Full,
     ReadOnly,
     Damaged,
     CannotOpen,
@@ -82,34 +128,30 @@ pub(crate) enum ErrorKind {
 impl StoreError {
     /// Returns true if another try at once would only wait again.
     pub(crate) fn is_busy(&self) -> bool {
-        match self {
-            Self::TooLate | Self::Locked(_) => true,
-            Self::Unavailable(Cause(error)) => ErrorKind::of(error) == ErrorKind::Busy,
-            Self::Unsupported
-            | Self::BadUrl
-            | Self::NoDirectory(_)
-            | Self::Missing(_)
-            | Self::NotADatabase(_)
-            | Self::InUse(_)
-            | Self::ReadOnly(_)
-            | Self::Foreign(_)
-            | Self::Damaged(_)
-            | Self::Exists(_)
-            | Self::NotBackedUp(..)
-            | Self::TooNew(_)
-            | Self::CorruptRow(_)
-            | Self::QueueFull
-            | Self::Stopped => false,
-        }
+        matches!(self, Self::TooLate | Self::Locked(_)) || self.kind() == Some(ErrorKind::Busy)
+    }
+
+    /// Returns true if the transaction met another one, so that another try may succeed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.kind() == Some(ErrorKind::Conflict)
+    }
+
+    /// Returns the kind of an error of the database.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        if let Self::Unavailable(Cause(error)) = self { Some(ErrorKind::of(error)) } else { None }
     }
 }
 
 impl ErrorKind {
     pub(crate) fn of(error: &DbErr) -> Self {
+        if let Some(kind) = postgres::error::kind(error) {
+            return kind;
+        }
         match primary_code(error) {
             Some(5 | 6) => Self::Busy,
             Some(8) => Self::ReadOnly,
             Some(11) => Self::Damaged,
+            Some(13) => Self::Full,
             Some(14) => Self::CannotOpen,
             Some(26) => Self::NotADatabase,
             Some(_) | None => Self::Other,
@@ -126,14 +168,19 @@ impl From<DbErr> for StoreError {
     }
 }
 
-/// Returns the primary result code, which is the lowest byte of SQLite's extended codes.
-fn primary_code(error: &DbErr) -> Option<u32> {
+/// Returns the error of the driver.
+pub(crate) fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
     | DbErr::Exec(RuntimeErr::SqlxError(error))
     | DbErr::Query(RuntimeErr::SqlxError(error))) = error
     else {
         return None;
     };
-    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(error)
+}
+
+/// Returns the primary result code, which is the lowest byte of SQLite's extended codes.
+fn primary_code(error: &DbErr) -> Option<u32> {
+    let code: u32 = sqlx_error(error)?.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
 }

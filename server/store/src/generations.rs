@@ -6,6 +6,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 
 use crate::error::StoreError;
+use crate::row_lock::lock_user;
 use crate::rows::{digest, number_from_column, number_to_column};
 use crate::store::Store;
 use crate::tables::{generation, session};
@@ -38,7 +39,7 @@ impl Store {
         {
             return Ok(outcome);
         }
-        self.in_time(self.raise_generation(user, given)).await
+        self.in_transaction(|| self.raise_generation(user, given)).await
     }
 
     async fn raise_generation(
@@ -47,6 +48,7 @@ impl Store {
         given: &CredentialGeneration,
     ) -> Result<GenerationOutcome, StoreError> {
         let transaction = self.begin_writing().await?;
+        lock_user(&transaction, user).await?;
         // Read again, since another device may have been faster.
         let recorded = greatest(&transaction, user, &given.issuer).await?;
         if let Some(outcome) = compare(recorded, given) {

@@ -6,6 +6,7 @@ use presence_protocol::AppId;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::error::StoreError;
+use crate::row_lock::lock_app;
 use crate::rows::time_to_column;
 use crate::store::Store;
 use crate::tables::api_key;
@@ -24,8 +25,9 @@ impl Store {
         now: UnixMillis,
         limit: u64,
     ) -> Result<Option<ApiKey>, StoreError> {
-        self.in_time(async {
+        self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
+            lock_app(&transaction, app).await?;
             let of_app = api_key::Entity::find().filter(api_key::Column::AppId.eq(app.to_string()));
             if of_app.count(&transaction).await? >= limit {
                 return Ok(None);

@@ -21,16 +21,24 @@ mod sessions;
 mod users;
 mod uses;
 
-mod backup;
-mod inspection;
+mod commands;
 mod store;
+
+mod live;
 
 mod lookup;
 
 mod bounded;
-mod deadline;
+mod row_lock;
 
-mod connection;
+mod database_url;
+mod postgres;
+mod sqlite;
+
+mod commit_hook;
+mod deadline;
+mod inspection;
+
 mod migration;
 mod rows;
 mod tables;
@@ -39,7 +47,7 @@ mod error;
 
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
-pub use backup::Backup;
+pub use commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 pub use deadline::as_one_call;
 pub use development::DiscardedDevelopment;
 pub use ended_devices::DeviceEnd;
@@ -47,13 +55,18 @@ pub use error::{Cause, StoreError};
 pub use generations::GenerationOutcome;
 pub use grants::GrantedApp;
 pub use inspection::Inspection;
+pub use live::Live;
+pub use live::apply::{Applied, Link, LiveError, RosterChange};
+pub use live::nodes::{Epoch, Joined, NewNode, Node};
+pub use live::orders::Orders;
+pub use live::roster::{SharedHandle, SharedRoster};
 pub use pending::PENDING_PAGE;
 pub use sessions::SessionLimit;
+pub use sqlite::backup::Backup;
 pub use store::Store;
 pub use uses::UsedThing;
 pub use writer::Writer;
 pub use writer::change::{GrantError, GrantOutcome};
-pub use writer::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 pub use writer::load::LoadedUser;
 pub use writer::notify::{NewNotification, NotifyError};
 pub use writer::request::WriteReply;

@@ -9,6 +9,7 @@ mod m0006_session_use;
 mod m0007_grant_domains;
 mod m0008_development;
 mod m0009_ended_devices;
+mod m0010_shared_presence;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_grant_domains::AddGrantDomains),
             Box::new(m0008_development::MarkDevelopment),
             Box::new(m0009_ended_devices::AddEndedDevices),
+            Box::new(m0010_shared_presence::AddSharedPresence),
         ]
     }
 }

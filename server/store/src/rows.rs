@@ -34,18 +34,27 @@ pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
 pub(crate) enum NotificationState {
     /// No device has settled it.
     Pending,
-    /// A device took it while the Application saw the user offline. Its receipt is not released.
+    /// A device took it, and its receipt is not released: the Application sees the user offline, or
+    /// several servers share the presence, one of which releases it soon.
     Taken(Settlement),
+    /// It was dropped, and its receipt is not released. Only where several servers share presence.
+    Dropped,
+    /// It has expired, and its receipt is not released. Only where several servers share presence.
+    Expired,
 }
 
 impl NotificationState {
     pub(crate) const PENDING: i32 = 0;
+    /// The first number of those that are in no queue any more.
+    pub(crate) const FIRST_ENDED: i32 = 3;
 
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Pending => Self::PENDING,
             Self::Taken(Settlement::Delivered) => 1,
             Self::Taken(Settlement::Acked) => 2,
+            Self::Dropped => Self::FIRST_ENDED,
+            Self::Expired => 4,
         }
     }
 
@@ -54,7 +63,17 @@ impl NotificationState {
             0 => Some(Self::Pending),
             1 => Some(Self::Taken(Settlement::Delivered)),
             2 => Some(Self::Taken(Settlement::Acked)),
+            3 => Some(Self::Dropped),
+            4 => Some(Self::Expired),
             _ => None,
+        }
+    }
+
+    /// Returns the state of the receipt of a notification that was dropped or has expired.
+    pub(crate) fn ended(self) -> Option<ReceiptState> {
+        match self {
+            Self::Pending | Self::Taken(_) => None,
+            Self::Dropped | Self::Expired => self.receipt(),
         }
     }
 
@@ -63,6 +82,8 @@ impl NotificationState {
         match self {
             Self::Pending => None,
             Self::Taken(settlement) => Some(settlement.into()),
+            Self::Dropped => Some(ReceiptState::Dropped),
+            Self::Expired => Some(ReceiptState::Expired),
         }
     }
 }

@@ -5,6 +5,7 @@ use presence_core::model::{Email, Session, UserId};
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::error::StoreError;
+use crate::row_lock::lock_user;
 use crate::rows::{digest, number_to_column, time_to_column};
 use crate::store::Store;
 use crate::tables::session;
@@ -31,8 +32,9 @@ impl Store {
         session: &Session,
         limit: SessionLimit<'_>,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.in_time(async {
+        self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
+            lock_user(&transaction, session.user).await?;
             let ended = limit.excess(session, &transaction).await?;
             let is_excess = session::Column::Digest.is_in(ended.iter().map(|it| it.to_vec()));
             session::Entity::delete_many().filter(is_excess).exec(&transaction).await?;

@@ -6,19 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use presence_core::UnixMillis;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ActiveValue, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    EntityTrait, QueryFilter,
+    EntityTrait, QueryFilter, QuerySelect,
 };
 use tokio::time::sleep;
 
-use crate::bounded::{BoundedPool, LOCK_RETRY, begin_immediate};
-use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
+use crate::bounded::{BoundedPool, LOCK_RETRY, Retry, begin_immediate};
+use crate::database_url::DatabaseUrl;
 use crate::deadline;
 use crate::error::StoreError;
+use crate::live::Live;
 use crate::lookup::SessionLookup;
 use crate::migration;
+use crate::postgres::connection::PostgresDatabase;
+use crate::postgres::lock::{ServerLock, while_migrating};
+use crate::sqlite::connection::{BUSY_TIMEOUT, DatabaseFile};
 use crate::tables::meta;
 
 /// The id of the only row of the table `meta`.
@@ -33,20 +37,30 @@ struct StoreInner {
     read: BoundedPool,
     epoch: u64,
     had_devices_connected: bool,
-    lock: File,
+    lock: UseLock,
+    /// The presence that several servers share.
+    live: Option<Live>,
     lookup: SessionLookup,
     /// Set if the server is in development mode.
     is_development: AtomicBool,
 }
 
+/// The lock that tells others that a server uses the database.
+enum UseLock {
+    File(File),
+    Server(ServerLock),
+}
+
 impl Store {
-    /// Opens the database at a `sqlite:` URL, migrates its tables and begins an epoch. Calls have
+    /// Opens the database at a `sqlite:` or `postgres:` URL, migrates its tables and begins an epoch. Calls have
     /// a deadline of 5 s.
     ///
     /// # Errors
     ///
-    /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s),
-    /// `InUse`, `ReadOnly`, `TooNew`, `Unavailable`.
+    /// `BadUrl`, `InUse`, `TooNew`, `Unavailable`; of SQLite `NoDirectory`, `Missing`,
+    /// `NotADatabase`, `Locked` (after 5 s), `ReadOnly`; of PostgreSQL `Unreachable`, `NoTls`,
+    /// `NotAuthenticated`, `NoDatabase`, `NoRights`, `TooManyConnections`, `Standby`, `OldServer`,
+    /// `NotUtf8`.
     pub async fn open(url: &str, now: UnixMillis) -> Result<Self, StoreError> {
         Self::open_with_deadline(url, now, BUSY_TIMEOUT).await
     }
@@ -62,10 +76,20 @@ impl Store {
         now: UnixMillis,
         deadline: Duration,
     ) -> Result<Self, StoreError> {
-        let file = DatabaseFile::parse(url, deadline)?;
+        match DatabaseUrl::parse(url, deadline)? {
+            DatabaseUrl::Sqlite(file) => Self::open_file_in_time(&file, now, deadline).await,
+            DatabaseUrl::Postgres(database) => Self::open_postgres(&database, now, deadline).await,
+        }
+    }
+
+    async fn open_file_in_time(
+        file: &DatabaseFile,
+        now: UnixMillis,
+        deadline: Duration,
+    ) -> Result<Self, StoreError> {
         let opening = async {
             loop {
-                match Self::open_file(&file, now, deadline).await {
+                match Self::open_file(file, now, deadline).await {
                     Err(error) if error.is_busy() => sleep(LOCK_RETRY).await,
                     result => return result,
                 }
@@ -83,20 +107,48 @@ impl Store {
         let write = file.open_writer().await?;
         let lock = file.lock()?;
         migration::run(&write).await.map_err(|error| file.explain(error))?;
-        let (epoch, had_devices_connected) =
-            begin_epoch(&write, now).await.map_err(|error| file.explain(error))?;
-        let read = BoundedPool::new(file.open_readers().await?, deadline);
-        let write = BoundedPool::new(write, deadline);
-        let lookup = SessionLookup::default();
-        Ok(Self(Arc::new(StoreInner {
+        let epoch = begin_epoch(&write, now).await.map_err(|error| file.explain(error))?;
+        let read = file.open_readers().await?;
+        // A statement that finds the file locked has had no effect, and no answer is lost.
+        let [write, read] =
+            [write, read].map(|pool| BoundedPool::new(pool, deadline, Retry::WithoutEffect));
+        Ok(Self::new((write, read), epoch, UseLock::File(lock), None))
+    }
+
+    async fn open_postgres(
+        database: &PostgresDatabase,
+        now: UnixMillis,
+        deadline: Duration,
+    ) -> Result<Self, StoreError> {
+        let explain = |error| database.explain(error);
+        let write = database.open_writers().await?;
+        database.check(&write).await?;
+        let lock = ServerLock::take(database).await?;
+        while_migrating(&write, migration::run(&write)).await.map_err(explain)?;
+        let epoch = begin_epoch(&write, now).await.map_err(explain)?;
+        let read = database.open_readers().await?;
+        let write = BoundedPool::new(write, deadline, Retry::WithoutEffect);
+        let read = BoundedPool::new(read, deadline, Retry::AlsoLost);
+        let live = Live::new(database.open_lane().await?, read.clone(), write.clone());
+        Ok(Self::new((write, read), epoch, UseLock::Server(lock), Some(live)))
+    }
+
+    fn new(
+        (write, read): (BoundedPool, BoundedPool),
+        (epoch, had_devices_connected): (u64, bool),
+        lock: UseLock,
+        live: Option<Live>,
+    ) -> Self {
+        Self(Arc::new(StoreInner {
             write,
             read,
             epoch,
             had_devices_connected,
             lock,
-            lookup,
+            live,
+            lookup: SessionLookup::default(),
             is_development: AtomicBool::new(false),
-        })))
+        }))
     }
 
     /// Returns the start of this run in seconds since 1970 UTC. It is greater than that of every
@@ -151,10 +203,16 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn close(&self) -> Result<(), StoreError> {
+        if let Some(live) = &self.0.live {
+            live.close().await?;
+        }
         self.0.read.pool().close_by_ref().await?;
         self.0.write.pool().close_by_ref().await?;
-        // If this fails, the system releases the lock when the process ends.
-        self.0.lock.unlock().ok();
+        match &self.0.lock {
+            // If this fails, the system releases the lock when the process ends.
+            UseLock::File(lock) => drop(lock.unlock()),
+            UseLock::Server(lock) => lock.release().await,
+        }
         Ok(())
     }
 
@@ -163,9 +221,15 @@ impl Store {
         self.0.write.deadline()
     }
 
-    /// Returns the only connection that writes. While a group is committed, it is not available.
+    /// Returns the connections that write: on SQLite a single one, which is not available while a
+    /// group is committed.
     pub(crate) fn write(&self) -> &BoundedPool {
         &self.0.write
+    }
+
+    /// Returns the presence that several servers share, `None` on SQLite.
+    pub fn live(&self) -> Option<&Live> {
+        self.0.live.as_ref()
     }
 
     pub(crate) fn lookup(&self) -> &SessionLookup {
@@ -190,7 +254,29 @@ impl Store {
         deadline::within(self.deadline(), work).await.unwrap_or(Err(StoreError::TooLate))
     }
 
-    /// Begins a transaction that writes. Waits for the lock of the file.
+    /// Runs a transaction within the deadline of the current call. One that met another transaction
+    /// is run again.
+    ///
+    /// # Errors
+    ///
+    /// `TooLate`, and those of the work.
+    pub(crate) async fn in_transaction<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        work: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
+        self.in_time(async {
+            loop {
+                match work().await {
+                    Err(error) if error.is_conflict() => sleep(LOCK_RETRY).await,
+                    result => return result,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Begins a transaction that writes. On SQLite it waits for the lock of the file. On PostgreSQL
+    /// the transaction has to lock what it reads before it decides: see [`crate::row_lock`].
     pub(crate) async fn begin_writing(&self) -> Result<DatabaseTransaction, StoreError> {
         self.write().begin_writing().await
     }
@@ -200,7 +286,8 @@ impl Store {
 /// must always grow.
 async fn begin_epoch(db: &DatabaseConnection, now: UnixMillis) -> Result<(u64, bool), StoreError> {
     let transaction = begin_immediate(db).await?;
-    let last = meta::Entity::find_by_id(META_ROW_ID).one(&transaction).await?;
+    let last =
+        meta::Entity::find_by_id(META_ROW_ID).lock(LockType::Update).one(&transaction).await?;
     let after_last = last.as_ref().map_or(1, |row| row.epoch.saturating_add(1));
     let epoch = i64::try_from(now.as_secs()).unwrap_or(i64::MAX).max(after_last);
     let had_devices = last.is_some_and(|row| row.devices_connected);

@@ -1,17 +1,17 @@
-//! Tests of the store against real files.
+//! Tests of the store against real databases. Those of `sqlite` and `postgres` are about one kind
+//! of database; all others run on SQLite, and on PostgreSQL if `PRESENCE_TEST_STORAGE` is
+//! `postgres`.
 
-mod backup;
 mod changes;
 mod domains;
 mod ended_devices;
 mod failures;
 mod fixture;
 mod generations;
-mod log_size;
 mod notify;
-mod open;
+mod postgres;
 mod records;
 mod release;
-mod schemas;
 mod settle;
+mod sqlite;
 mod targets;

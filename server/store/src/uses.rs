@@ -31,7 +31,7 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn record_uses(&self, uses: &[(UsedThing, UnixMillis)]) -> Result<(), StoreError> {
-        self.in_time(async {
+        self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
             for (at, things) in by_second(uses) {
                 for chunk in things.chunks(CHUNK) {

@@ -10,6 +10,7 @@ pub(crate) mod task;
 
 mod inbox;
 
+mod group_locks;
 mod write_op;
 
 pub(crate) mod change;
@@ -21,12 +22,13 @@ mod settle;
 
 mod plan;
 
+mod insertion;
+mod sequence;
 mod target;
 mod write_txn;
 
 mod noted;
 
-pub(crate) mod commit_hook;
 pub(crate) mod request;
 
 use std::collections::HashSet;
@@ -41,10 +43,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
 
 use crate::apps::NewDomain;
+use crate::commit_hook::CommitHook;
 use crate::error::StoreError;
 use crate::store::Store;
 use change::{GrantError, GrantInput, GrantOutcome, PauseInput};
-use commit_hook::CommitHook;
 use domain::DomainInput;
 use inbox::Inbox;
 use load::LoadedUser;
@@ -70,6 +72,8 @@ pub struct Writer {
     deadline: Duration,
     /// The maximum number of grants of a user.
     max_grants: u64,
+    /// Set if several servers share presence.
+    is_shared: bool,
 }
 
 impl Writer {
@@ -91,7 +95,8 @@ impl Writer {
         let noted = Arc::new(NotedSettlements::default());
         let inbox = Inbox { writes, loads: reads, noted: Arc::clone(&noted) };
         let task = WriterTask::new(store.clone(), inbox, hook, clock);
-        (Self { ops, loads, noted, deadline, max_grants }, task)
+        let is_shared = store.live().is_some();
+        (Self { ops, loads, noted, deadline, max_grants, is_shared }, task)
     }
 
     /// Sets the maximum number of grants of a user.
@@ -112,7 +117,8 @@ impl Writer {
 
     /// Notes that a device of a user has taken notifications. They are written with those of all
     /// other users, by [`Writer::expire`]. Until then, [`Writer::load`] leaves them out. Returns
-    /// false if too many are noted: then they are to be settled at once.
+    /// false if too many are noted, or if several servers share presence: then they are to be
+    /// settled at once.
     #[must_use]
     pub fn note_settled(
         &self,
@@ -120,7 +126,8 @@ impl Writer {
         ids: &[NotificationId],
         settlement: Settlement,
     ) -> bool {
-        self.noted.note(user, ids, settlement)
+        // Other servers must know at once what was taken.
+        !self.is_shared && self.noted.note(user, ids, settlement)
     }
 
     /// Returns the ids of the notifications of a user whose settlement is noted.
@@ -174,7 +181,7 @@ impl Writer {
 
     /// Ends at most 100 grants that have waited for 90 days. The reply is their number.
     pub fn revoke_waiting(&self) -> WriteReply<usize> {
-        self.submit((), WriteOp::RevokeWaiting)
+        self.submit(Vec::new(), WriteOp::RevokeWaiting)
     }
 
     /// Pauses or resumes a grant. The reply is the grant after it. A repetition changes nothing.

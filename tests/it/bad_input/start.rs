@@ -28,7 +28,7 @@ async fn an_unusable_database_stops_the_start_with_one_line() {
         ("sqlite://missing.db", "does not exist"),
         ("sqlite::memory:", "must look like"),
         ("mysql://localhost/presence", "must look like"),
-        ("postgres://alice:secret@localhost/presence", "not supported"),
+        ("postgres://alice:secret@127.0.0.1:1/presence", "cannot be reached"),
     ] {
         let output = start_on(place, database).await;
         output.failed(1, text);

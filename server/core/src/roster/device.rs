@@ -51,9 +51,9 @@ pub(super) struct Report {
     pub(super) order: u64,
 }
 
-struct Visibility {
-    apps: Vec<AppId>,
-    order: u64,
+pub(super) struct Visibility {
+    pub(super) apps: Vec<AppId>,
+    pub(super) order: u64,
 }
 
 pub(super) struct Device<H> {
@@ -62,10 +62,10 @@ pub(super) struct Device<H> {
     pub(super) number: ConnectionNumber,
     pub(super) since: UnixMillis,
     /// The last report that was for all Applications.
-    general: Option<Report>,
+    pub(super) general: Option<Report>,
     /// The last report for each Application that a report has named.
-    targeted: Vec<(AppId, Report)>,
-    visibility: Option<Visibility>,
+    pub(super) targeted: Vec<(AppId, Report)>,
+    pub(super) visibility: Option<Visibility>,
 }
 
 impl<H> Device<H> {

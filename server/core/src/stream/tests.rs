@@ -60,7 +60,8 @@ fn held_views_are_published_together_in_the_order_of_puids() {
 
 /// Returns the causes of the updates after a position.
 fn causes(stream: &Stream, position: u64) -> Vec<Option<OfflineCause>> {
-    let updates = stream.entries_after(position).filter_map(|(_, item)| item.changed_update());
+    let changes = stream.entries_after(position).flat_map(|(_, item)| item.changes());
+    let updates = changes.filter_map(Change::changed_update);
     updates.map(|update| update.cause).collect()
 }
 
@@ -191,7 +192,7 @@ fn a_receipt_is_final_once_it_is_appended() {
 fn receipts(stream: &Stream) -> Vec<u128> {
     let receipt = |(_, item): (u64, &LogItem)| match item {
         LogItem::Receipt(receipt) => Some(receipt.id.bits()),
-        LogItem::Update { .. } => None,
+        LogItem::Update(_) | LogItem::Switched(_) | LogItem::Hidden => None,
     };
     stream.entries_after(stream.floor()).filter_map(receipt).collect()
 }

@@ -8,6 +8,7 @@ use presence_core::model::{ApiKey, App, ApplicationState, Email, Session, UserId
 use presence_core::{Clock as _, ManualClock, UnixMillis};
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
+use presence_test_postgres::Cluster;
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -110,6 +111,9 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        if uses_postgres() {
+            Cluster::shared().create_named(&database_of(&dir));
+        }
         Self::open(dir, NOW).await
     }
 
@@ -235,13 +239,42 @@ impl Fixture {
         self.load(user).await.pending.iter().map(|notification| notification.id).collect()
     }
 
-    /// Runs a statement on the connection that writes.
+    /// Lets every write fail from now on, or no longer.
+    pub(super) async fn refuse_writes(&self, refuse: bool) {
+        if !uses_postgres() {
+            let setting = if refuse { "ON" } else { "OFF" };
+            return self.sql(&format!("PRAGMA query_only = {setting}")).await;
+        }
+        let database = database_of(&self.dir);
+        let setting = if refuse { "on" } else { "off" };
+        let sql =
+            format!("ALTER DATABASE \"{database}\" SET default_transaction_read_only = {setting}");
+        Cluster::shared().run_sql("postgres", &sql);
+        // A setting of the database is for new connections.
+        Cluster::shared().end_connections(&database);
+    }
+
+    /// Runs a statement on a connection that writes.
     pub(super) async fn sql(&self, statement: &str) {
         self.store.write().execute_unprepared(statement).await.unwrap();
     }
 }
 
+/// Returns true if the tests run on PostgreSQL.
+#[expect(clippy::disallowed_methods, reason = "the developer chooses the storage of the tests")]
+pub(super) fn uses_postgres() -> bool {
+    std::env::var("PRESENCE_TEST_STORAGE").is_ok_and(|storage| storage == "postgres")
+}
+
+/// Returns the name of the PostgreSQL database that stands for a folder.
+fn database_of(dir: &TempDir) -> String {
+    dir.path().file_name().unwrap().to_str().unwrap().replace('.', "presence")
+}
+
 pub(super) fn url(dir: &TempDir) -> String {
+    if uses_postgres() {
+        return Cluster::shared().url(&database_of(dir));
+    }
     format!("sqlite://{}?mode=rwc", dir.path().join("presence.db").display())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use presence_core::model::{ApplicationState, Email, Scope, Session, UserId};
 use presence_core::{EndedDevices, UnixMillis};
 use presence_protocol::{AppId, Puid};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 use tokio::task::JoinSet;
 
 use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, app, item};
@@ -146,8 +146,9 @@ async fn the_last_uses_of_keys_sessions_and_applications_are_recorded_and_never_
         assert_eq!(fixture.store.app(APP).await.unwrap().unwrap().last_looked_at, recorded);
         assert_eq!(fixture.store.keys_of(APP).await.unwrap()[0].last_used_at, recorded);
         let select = "SELECT last_used_at FROM sessions";
-        let select = Statement::from_string(DbBackend::Sqlite, select);
-        let row = fixture.store.read().query_one_raw(select).await.unwrap().unwrap();
+        let read = fixture.store.read();
+        let select = Statement::from_string(read.get_database_backend(), select);
+        let row = read.query_one_raw(select).await.unwrap().unwrap();
         let of_session: i64 = row.try_get_by_index(0).unwrap();
         let of_session = UnixMillis::new(of_session.try_into().unwrap());
         assert_eq!(Some(of_session), recorded);

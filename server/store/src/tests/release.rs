@@ -90,7 +90,7 @@ async fn releases_are_committed_in_batches_until_none_is_left() {
 #[tokio::test]
 async fn failed_releases_are_repeated_with_the_next_write_only_and_do_not_delay_loads() {
     let fixture = Fixture::new().await;
-    fixture.sql("PRAGMA query_only = ON").await;
+    fixture.refuse_writes(true).await;
     let (hook, writer, _tasks) = start(&fixture);
     wait_for_batches(&hook, 1).await;
     for _ in 0..10 {
@@ -102,7 +102,7 @@ async fn failed_releases_are_repeated_with_the_next_write_only_and_do_not_delay_
     writer.load(UserId(1)).await.unwrap();
     assert_eq!(hook.batches(), [100, 100]);
 
-    fixture.sql("PRAGMA query_only = OFF").await;
+    fixture.refuse_writes(false).await;
     writer.expire().await.unwrap();
     wait_for_batches(&hook, 5).await;
     assert_eq!(hook.batches(), [100, 100, 100, 100, 50]);

@@ -114,11 +114,11 @@ async fn a_release_that_cannot_be_committed_is_given_back() {
     fixture.set_visibility(puid, TestVisibility::Hidden);
     fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     fixture.take_events();
-    fixture.sql("PRAGMA query_only = ON").await;
+    fixture.refuse_writes(true).await;
     fixture.release(puid).await;
     assert_eq!(fixture.failed_releases(), [(APP, puid)]);
     assert!(fixture.take_events().is_empty());
-    fixture.sql("PRAGMA query_only = OFF").await;
+    fixture.refuse_writes(false).await;
     fixture.writer.expire().await.unwrap();
     fixture.release(puid).await;
     assert_eq!(fixture.receipts(), [(id(1), Acked)]);

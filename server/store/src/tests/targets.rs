@@ -3,7 +3,7 @@
 use presence_core::model::Settlement;
 use presence_protocol::Puid;
 
-use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item};
+use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item, uses_postgres};
 use crate::apps::AppChanges;
 use crate::{CommittedEvent, NotifyError};
 
@@ -127,10 +127,15 @@ async fn only_a_grant_that_exists_has_a_limit() {
 
 fn many_grants(count: u128) -> String {
     let (app, now) = (APP, NOW.get());
+    let puid = if uses_postgres() {
+        "lpad(to_hex(id - 1000), 32, '0')"
+    } else {
+        "printf('%032x', id - 1000)"
+    };
     format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
          INSERT INTO users (id, email, created_at) SELECT 1000 + i, 'u' || i || '@b.example', {now} FROM n; \
          INSERT INTO grants (puid, app_id, user_id, paused, granted_at) \
-         SELECT printf('%032x', id - 1000), '{app}', id, FALSE, {now} FROM users WHERE id > 1000;"
+         SELECT {puid}, '{app}', id, FALSE, {now} FROM users WHERE id > 1000;"
     )
 }

@@ -7,8 +7,8 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
-use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
+use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
 use crate::rows::{
@@ -162,7 +162,7 @@ pub(super) async fn revoke(
     let Some(grant) = find(txn, user, app).await? else { return Ok(None) };
     let of_grant = grant::Column::Puid.eq(grant.puid.to_string());
     for header in txn.headers(NotificationHeaderRow::find().filter(of_grant.clone())).await? {
-        txn.record_receipt(&header, ReceiptState::Revoked);
+        txn.record_receipt(&header, header.state.ended().unwrap_or(ReceiptState::Revoked));
     }
     grant::Entity::delete_many().filter(of_grant).exec(txn.db).await?;
     txn.targets.forget(&grant.puid);

@@ -3,15 +3,16 @@
 
 use std::collections::HashSet;
 
+use presence_core::UnixMillis;
 use presence_core::model::{Grant, UserId};
 use presence_protocol::AppId;
 use sea_orm::sea_query::{CaseStatement, Expr, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::change::{self, pending};
-use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::apps::NewDomain;
+use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::grants::read_grant_sets;
 use crate::rows::{CHUNK, id, time_to_column};
@@ -77,9 +78,23 @@ pub(super) async fn change_domain(
     Ok(true)
 }
 
-/// Ends grants that wait for too long, at most 100. Returns their number.
-pub(super) async fn revoke_waiting(txn: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
-    let limit = time_to_column(txn.now - Grant::MAX_WAIT);
+/// Ends these grants, which wait for too long. Returns their number.
+pub(super) async fn revoke_waiting(
+    txn: &mut WriteTxn<'_>,
+    grants: &[(UserId, AppId)],
+) -> Result<usize, StoreError> {
+    for (user, app) in grants {
+        change::revoke(txn, *user, *app).await?;
+    }
+    Ok(grants.len())
+}
+
+/// Returns grants that wait for too long, at most 100.
+pub(super) async fn grants_waiting_too_long<C: ConnectionTrait>(
+    now: UnixMillis,
+    db: &C,
+) -> Result<Vec<(UserId, AppId)>, StoreError> {
+    let limit = time_to_column(now - Grant::MAX_WAIT);
     let rows: Vec<(i64, String)> = grant::Entity::find()
         .select_only()
         .columns([grant::Column::UserId, grant::Column::AppId])
@@ -87,13 +102,9 @@ pub(super) async fn revoke_waiting(txn: &mut WriteTxn<'_>) -> Result<usize, Stor
         .order_by_asc(grant::Column::WaitingSince)
         .limit(MAX_REVOKED)
         .into_tuple()
-        .all(txn.db)
+        .all(db)
         .await?;
-    let count = rows.len();
-    for (user, app) in rows {
-        change::revoke(txn, UserId(user), id("grants", &app)?).await?;
-    }
-    Ok(count)
+    rows.into_iter().map(|(user, app)| Ok((UserId(user), id("grants", &app)?))).collect()
 }
 
 /// Returns the users with a grant for an Application.

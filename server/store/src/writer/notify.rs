@@ -13,12 +13,13 @@ use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 
-use super::plan::{IdempotentReply, NewRow, Outcome, WritePlan};
+use super::insertion::NewRow;
+use super::plan::{IdempotentReply, Outcome, WritePlan};
 use super::request::WriteRequest;
 use super::target::{self, Target};
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Sender, digest, id, time_to_column};
+use crate::rows::{CHUNK, NotificationState, Sender, digest, id, time_to_column};
 use crate::tables::idempotency;
 
 /// The lifetime of a notification with `ttl: 0`, which only connected devices get.
@@ -230,12 +231,13 @@ impl AcceptedItem<'_> {
         let notification = self.notification();
         let Self { item, target, is_reachable, .. } = self;
         let live_only = item.is_live_only();
+        let source = item.given_source().to_owned();
+        let state = NotificationState::Pending;
+        let row = NewRow { notification, source, grant: target.grant, live_only, state };
         if live_only && (target.suspended || !is_reachable) {
-            plan.add(Outcome::Dropped(notification));
+            plan.add(Outcome::Dropped(NewRow { state: NotificationState::Dropped, ..row }));
         } else {
             target.rows += 1;
-            let source = item.given_source().to_owned();
-            let row = NewRow { notification, source, grant: target.grant, live_only };
             plan.add(Outcome::Queued(row, target.suspended));
         }
         let queue_size = u32::try_from(target.rows.min(MAX_QUEUE_ITEMS)).unwrap_or(u32::MAX);

@@ -11,14 +11,14 @@ use presence_protocol::limits::{IDEMPOTENCY_KEY_SECONDS, MAX_QUEUE_ITEMS};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
 };
-use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement,
-    Value,
-};
+use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::commit_hook::CommittedEvent;
+use super::insertion::{MAX_ROWS, NewRow, insertion};
+use super::sequence;
 use super::write_txn::WriteTxn;
+use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
+use crate::row_lock::is_shared;
 use crate::rows::{
     CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, time_to_column,
 };
@@ -29,17 +29,7 @@ pub(super) enum Outcome {
     /// It is queued. The flag is set if its grant is suspended.
     Queued(NewRow, bool),
     /// It was live-only, and no device can get it now.
-    Dropped(Notification),
-}
-
-/// A notification to be inserted.
-pub(super) struct NewRow {
-    pub(super) notification: Notification,
-    /// The sender that the AppService gave, or an empty text.
-    pub(super) source: String,
-    /// The number of the grant.
-    pub(super) grant: i64,
-    pub(super) live_only: bool,
+    Dropped(NewRow),
 }
 
 /// The reply to the first request with an idempotency key.
@@ -82,77 +72,43 @@ impl WritePlan {
                         txn.events.push(CommittedEvent::Queued(notification));
                     }
                 }
-                Outcome::Dropped(Notification { app, id, puid: uid, .. }) => {
+                Outcome::Dropped(NewRow { notification, .. }) if !is_shared(txn.db) => {
+                    let Notification { app, id, puid: uid, .. } = notification;
                     let state = ReceiptState::Dropped;
                     txn.events.push(CommittedEvent::Receipt(app, Receipt { id, uid, state }));
                 }
+                // The row waits for its receipt.
+                Outcome::Dropped(_) => {}
             }
         }
-        for header in &evicted {
-            txn.record_receipt(header, ReceiptState::Dropped);
+        if !is_shared(txn.db) {
+            for header in &evicted {
+                txn.record_receipt(header, ReceiptState::Dropped);
+            }
         }
         Ok(())
     }
 
     /// Inserts the rows, with sequence numbers in the order of acceptance.
     async fn insert(&mut self, txn: &mut WriteTxn<'_>) -> Result<(), StoreError> {
-        let mut values = Vec::with_capacity(self.outcomes.len() * VALUES_PER_ROW);
-        for outcome in &mut self.outcomes {
-            if let Outcome::Queued(row, _) = outcome {
-                txn.last_seq += 1;
-                row.notification.seq = txn.last_seq;
-                values.extend(row.values());
-            }
+        let mut rows: Vec<&mut NewRow> = self
+            .outcomes
+            .iter_mut()
+            .filter_map(|outcome| match outcome {
+                Outcome::Queued(row, _) => Some(row),
+                // Where several servers share presence, its receipt waits as a row.
+                Outcome::Dropped(row) => is_shared(txn.db).then_some(row),
+            })
+            .collect();
+        let seqs = sequence::reserve(txn, rows.len()).await?;
+        for (row, seq) in rows.iter_mut().zip(seqs) {
+            row.notification.seq = seq;
         }
-        while !values.is_empty() {
-            let rest = values.split_off(values.len().min(MAX_ROWS * VALUES_PER_ROW));
-            txn.db.execute_raw(insertion(values)).await?;
-            values = rest;
+        for chunk in rows.chunks(MAX_ROWS) {
+            txn.db.execute_raw(insertion(chunk, txn.db.get_database_backend())).await?;
         }
         Ok(())
     }
-}
-
-/// The inserted columns, in the order of [`NewRow::values`]. All rows are pending.
-const COLUMNS: &str =
-    "seq, id, grant_id, message, action, sent_at, expires_at, live_only, source, state";
-const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
-const VALUES_PER_ROW: usize = 9;
-const _: () = assert!(NotificationState::PENDING == 0);
-/// The maximum number of rows of a statement, a power of two.
-const MAX_ROWS: usize = 512;
-
-impl NewRow {
-    fn values(&self) -> [Value; VALUES_PER_ROW] {
-        let Self { notification, source, grant, live_only } = self;
-        [
-            notification.seq.into(),
-            notification.id.to_string().into(),
-            (*grant).into(),
-            (*notification.message).into(),
-            (*notification.action).into(),
-            time_to_column(notification.sent_at).into(),
-            time_to_column(notification.expires_at).into(),
-            (*live_only).into(),
-            source.as_str().into(),
-        ]
-    }
-}
-
-/// Returns the statement that inserts the rows. Empty rows, which it leaves out, fill them up to a
-/// power of two: then the statement is mostly prepared already, and preparing takes half as long as
-/// running it. It has `OR FAIL`, since a failed group is rolled back as a whole, so SQLite need not
-/// be able to roll back this statement alone. It is not built, since the builder copies each value
-/// twice.
-fn insertion(mut values: Vec<Value>) -> Statement {
-    let rows = (values.len() / VALUES_PER_ROW).next_power_of_two();
-    values.resize(rows * VALUES_PER_ROW, Value::BigInt(None));
-    let places = std::iter::repeat_n(VALUES, rows).collect::<Vec<_>>().join(", ");
-    // `column1` is the name that SQLite gives to the first column of `VALUES`.
-    let sql = format!(
-        "INSERT OR FAIL INTO notifications ({COLUMNS}) SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL"
-    );
-    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 
 /// Deletes the oldest rows of queues over the limit, up to the first one after the newest hundred.
@@ -167,10 +123,11 @@ async fn evict(
             .lte(Expr::from(newest_evicted));
         let query = NotificationHeaderRow::find()
             .filter(grant::Column::Id.is_in(chunk.iter().copied()))
+            .filter(notification::Column::State.lt(NotificationState::FIRST_ENDED))
             .filter(is_evicted);
         evicted.extend(txn.headers(query).await?);
     }
-    txn.delete_headers(&evicted).await?;
+    txn.end_headers(&evicted, NotificationState::Dropped).await?;
     Ok(evicted)
 }
 
@@ -184,6 +141,10 @@ fn newest_evicted() -> SelectStatement {
         .and_where(
             Expr::col((newer.clone(), notification::Column::GrantId))
                 .equals((grant::Entity, grant::Column::Id)),
+        )
+        .and_where(
+            Expr::col((newer.clone(), notification::Column::State))
+                .lt(NotificationState::FIRST_ENDED),
         )
         .order_by((newer, notification::Column::Seq), Order::Desc)
         .limit(1)

@@ -6,12 +6,13 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::commit_hook::CommittedEvent;
 use super::domain::users_of;
 use super::write_txn::WriteTxn;
+use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
-use crate::rows::{CHUNK, NotificationHeaderRow, id, time_to_column};
+use crate::row_lock::is_shared;
+use crate::rows::{CHUNK, NotificationHeaderRow, NotificationState, id, time_to_column};
 use crate::tables::{app, grant, meta, notification, user};
 
 /// Removes an Application with its keys, grants and notifications.
@@ -38,7 +39,7 @@ pub(super) async fn erase_user(txn: &mut WriteTxn<'_>, user: UserId) -> Result<b
     }
     let of_user = grant::Column::UserId.eq(user.0);
     for header in txn.headers(NotificationHeaderRow::find().filter(of_user)).await? {
-        txn.record_receipt(&header, ReceiptState::Revoked);
+        txn.record_receipt(&header, header.state.ended().unwrap_or(ReceiptState::Revoked));
     }
     let grants = read_grant_set(user, txn.db).await?.0.grants;
     let ended: Vec<(AppId, Puid)> = grants.iter().map(|grant| (grant.app, grant.puid)).collect();
@@ -60,13 +61,16 @@ pub(super) async fn expire(
     }
     let query = NotificationHeaderRow::find()
         .filter(notification::Column::ExpiresAt.lte(time_to_column(txn.now)))
+        .filter(notification::Column::State.lt(NotificationState::FIRST_ENDED))
         .order_by_asc(notification::Column::ExpiresAt)
         .limit(u64::try_from(CHUNK).unwrap_or(u64::MAX));
     let headers = txn.headers(query).await?;
-    for header in &headers {
-        txn.record_receipt(header, ReceiptState::Expired);
+    if !is_shared(txn.db) {
+        for header in &headers {
+            txn.record_receipt(header, ReceiptState::Expired);
+        }
     }
-    txn.delete_headers(&headers).await?;
+    txn.end_headers(&headers, NotificationState::Expired).await?;
     Ok(headers.len())
 }
 

@@ -11,10 +11,10 @@ use presence_core::model::{Settlement, UserId};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::commit_hook::CommittedEvent;
 use super::noted::NotedSettlement;
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
+use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
 use crate::tables::{grant, notification};

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Sender, id, padded, previous_name};
+use crate::rows::{CHUNK, NotificationState, Sender, id, padded, previous_name};
 use crate::tables::{app, grant, notification};
 
 /// A grant that an Application sends notifications to.
@@ -115,6 +115,10 @@ async fn read<C: ConnectionTrait>(puids: &[Puid], db: &C) -> Result<Vec<TargetRo
             Expr::col((notification::Entity, notification::Column::GrantId))
                 .equals((grant::Entity, grant::Column::Id)),
         )
+        .and_where(
+            Expr::col((notification::Entity, notification::Column::State))
+                .lt(NotificationState::FIRST_ENDED),
+        )
         .take();
     let query = grant::Entity::find()
         .select_only()
@@ -180,7 +184,8 @@ pub(super) async fn skeletons_of_others<C: ConnectionTrait>(
     let mut found = HashSet::new();
     for chunk in wanted.chunks(CHUNK) {
         let pairs = padded(chunk.iter().copied());
-        let places = vec!["(?, ?)"; pairs.len()].join(", ");
+        let backend = db.get_database_backend();
+        let places = pair_places(pairs.len(), backend);
         // The first or second row of a skeleton decides, however many Applications have it.
         let sql = format!(
             "WITH wanted (app, skeleton) AS (VALUES {places}) SELECT app, skeleton FROM wanted \
@@ -192,11 +197,23 @@ pub(super) async fn skeletons_of_others<C: ConnectionTrait>(
         let values = pairs.iter().flat_map(|(app, skeleton)| {
             [Value::from(app.to_string()), Value::from((*skeleton).to_owned())]
         });
-        let query = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        let query = Statement::from_sql_and_values(backend, sql, values);
         for row in db.query_all_raw(query).await? {
             let app: String = row.try_get_by_index(0)?;
             found.insert((id("apps", &app)?, row.try_get_by_index(1)?));
         }
     }
     Ok(found)
+}
+
+/// Returns the places of pairs of values in a statement.
+fn pair_places(count: usize, backend: DbBackend) -> String {
+    let place = |number: usize| {
+        if backend == DbBackend::Postgres {
+            format!("(${}, ${})", 2 * number + 1, 2 * number + 2)
+        } else {
+            "(?, ?)".to_owned()
+        }
+    };
+    (0..count).map(place).collect::<Vec<_>>().join(", ")
 }

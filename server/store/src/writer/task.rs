@@ -1,26 +1,25 @@
 //! The task of the writer: it gathers requests, commits them in a group, and replies.
 
 mod grouping;
+mod preparation;
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
 
-use presence_core::{Clock, LogLimit, UserId};
-use presence_protocol::Puid;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
+use presence_core::{Clock, LogLimit};
+use sea_orm::{DatabaseTransaction, TransactionTrait};
 use tokio::time::sleep;
 
-use super::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
-use super::domain;
 use super::inbox::Inbox;
-use super::notify::NotifyInput;
+use super::sequence;
 use super::target::Targets;
 use super::write_op::{self, Retry, WriteOp};
 use super::write_txn::WriteTxn;
 use crate::bounded::{LOCK_RETRY, begin_immediate};
+use crate::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 use crate::error::StoreError;
+use crate::live::grants::Announcement;
 use crate::store::Store;
 
 /// The default maximum number of requests in a transaction.
@@ -29,6 +28,14 @@ const GROUP: usize = 1000;
 const MAX_YIELDS: usize = 16;
 /// The size of the last group from which it pays to wait for further requests.
 const LARGE_GROUP: usize = 16;
+
+/// What a transaction has done, which counts only once it is committed.
+struct Done {
+    events: Vec<CommittedEvent>,
+    /// The greatest sequence number so far.
+    last_seq: i64,
+    announcement: Announcement,
+}
 
 /// The task of the writer, which the caller spawns. It ends when all handles are dropped and what
 /// they had submitted is done.
@@ -255,7 +262,7 @@ impl WriterTask {
     async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let begun = self.clock.steady();
         let transaction = self.begin(ops).await?;
-        let (events, last_seq) = match self.run_in(&transaction, ops).await {
+        let Done { events, last_seq, announcement } = match self.run_in(&transaction, ops).await {
             Ok(done) => done,
             Err(error) => {
                 self.forget();
@@ -270,72 +277,12 @@ impl WriterTask {
         }
         self.last_seq = Some(last_seq);
         self.hook.group_committed(ops.len(), self.clock.steady() - begun);
-        if !events.is_empty() {
-            self.hook.committed(&events);
+        match self.store.live() {
+            // The servers, this one too, look at what the announcement names.
+            Some(live) => live.announce(announcement).await,
+            None if events.is_empty() => {}
+            None => self.hook.committed(&events),
         }
-        Ok(())
-    }
-
-    /// Reads from the hub what the operations need of it, before the first of them: the hub is not
-    /// part of a transaction, and what the writer decides by its answers is final. All settlements
-    /// of a user get the same answer, so that no receipt comes before that of an older settlement.
-    async fn read_visibility(
-        &mut self,
-        transaction: &DatabaseTransaction,
-        ops: &mut [WriteOp],
-    ) -> Result<(), StoreError> {
-        let mut immediate: HashMap<UserId, Vec<Puid>> = HashMap::new();
-        for op in ops {
-            match op {
-                WriteOp::Settle(request) => {
-                    let user = request.input.user;
-                    let read = || self.hook.grants_with_immediate_receipts(user);
-                    let grants = immediate.entry(user).or_insert_with(read);
-                    request.input.immediate.clone_from(grants);
-                }
-                WriteOp::SettleNoted(input) => {
-                    let user = input.user;
-                    let read = || self.hook.grants_with_immediate_receipts(user);
-                    input.immediate.clone_from(immediate.entry(user).or_insert_with(read));
-                }
-                WriteOp::Notify(request) => {
-                    self.read_reachability(transaction, &mut request.input).await?;
-                }
-                WriteOp::ChangeDomain(request) => {
-                    let users = domain::users_of(request.input.app, transaction).await?;
-                    request.input.connected = self.hook.connected_users(users);
-                }
-                WriteOp::WriteNoted(_)
-                | WriteOp::Load(_)
-                | WriteOp::Release(_)
-                | WriteOp::Grant(_)
-                | WriteOp::Pause(_)
-                | WriteOp::Revoke(_)
-                | WriteOp::RevokeWaiting(_)
-                | WriteOp::RemoveApp(_)
-                | WriteOp::EraseUser(_)
-                | WriteOp::Expire(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_reachability(
-        &mut self,
-        transaction: &DatabaseTransaction,
-        input: &mut NotifyInput,
-    ) -> Result<(), StoreError> {
-        let live_only = input.items.iter().filter(|item| item.is_live_only());
-        let puids: Vec<Puid> = live_only.map(|item| item.puid).collect();
-        if puids.is_empty() {
-            return Ok(());
-        }
-        self.targets.read(&puids, transaction).await?;
-        input.reachable = puids;
-        input.reachable.retain(|puid| {
-            let target = self.targets.get(puid);
-            target.is_some_and(|target| self.hook.is_reachable(target.app, *puid, target.user))
-        });
         Ok(())
     }
 
@@ -346,23 +293,28 @@ impl WriterTask {
         self.last_seq = None;
     }
 
-    /// Runs the operations. Returns the events of the commit, and the greatest sequence number.
+    /// Runs the operations.
     async fn run_in(
         &mut self,
         transaction: &DatabaseTransaction,
         ops: &mut [WriteOp],
-    ) -> Result<(Vec<CommittedEvent>, i64), StoreError> {
-        self.read_visibility(transaction, ops).await?;
+    ) -> Result<Done, StoreError> {
+        let locked = self.prepare(transaction, ops).await?;
         let last_seq = match self.last_seq {
             Some(last_seq) => last_seq,
-            None => greatest_seq(transaction).await?,
+            None => sequence::greatest(transaction).await?,
         };
         let now = self.clock.now();
         let known = (&mut self.targets, &*self.inbox.noted);
         let mut txn = WriteTxn::new(transaction, now, last_seq, known);
         txn.notify_limit = self.notify_limit.as_deref();
         write_op::run_all(&mut txn, ops).await?;
-        Ok(txn.finish())
+        let (events, last_seq) = txn.finish();
+        let announcement = match (self.store.live(), locked) {
+            (Some(live), Some(locked)) => live.absorb(&events, locked, transaction).await?,
+            _ => Announcement::default(),
+        };
+        Ok(Done { events, last_seq, announcement })
     }
 
     /// Begins a transaction. One that only reads takes no lock, which a full or read-only disk
@@ -373,12 +325,4 @@ impl WriterTask {
         }
         begin_immediate(self.store.write().pool()).await
     }
-}
-
-/// Returns the greatest number that was ever assigned, even if its notification was deleted: no
-/// number is used twice.
-async fn greatest_seq(transaction: &DatabaseTransaction) -> Result<i64, StoreError> {
-    let select = "SELECT seq FROM sqlite_sequence WHERE name = 'notifications'";
-    let row = transaction.query_one_raw(Statement::from_string(DbBackend::Sqlite, select)).await?;
-    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0))
 }

@@ -29,7 +29,9 @@ pub(super) enum WriteOp {
     Pause(WriteRequest<PauseInput, Option<Grant>>),
     Revoke(WriteRequest<(UserId, AppId), Option<Grant>>),
     ChangeDomain(WriteRequest<DomainInput, bool>),
-    RevokeWaiting(WriteRequest<(), usize>),
+    /// The request to end grants that wait for too long, which are read before the transaction
+    /// changes anything.
+    RevokeWaiting(WriteRequest<Vec<(UserId, AppId)>, usize>),
     RemoveApp(WriteRequest<AppId, bool>),
     EraseUser(WriteRequest<UserId, bool>),
     /// The request to write the noted settlements of all users, which come before it in its group,
@@ -63,6 +65,37 @@ impl WriteOp {
             | Self::RemoveApp(_)
             | Self::EraseUser(_)
             | Self::Expire(_) => 1,
+        }
+    }
+
+    /// Returns the receivers of the notifications that it queues.
+    pub(super) fn notified(&self) -> impl Iterator<Item = Puid> {
+        let items = if let Self::Notify(request) = self { &*request.input.items } else { &[] };
+        items.iter().map(|item| item.puid)
+    }
+
+    /// Returns the Application that it grants access to a user.
+    pub(super) fn granted_app(&self) -> Option<AppId> {
+        if let Self::Grant(request) = self { Some(request.input.app) } else { None }
+    }
+
+    /// Returns the user whose grants it changes, if it is one.
+    pub(super) fn changed_user(&self) -> Option<UserId> {
+        match self {
+            Self::Grant(request) => Some(request.input.user),
+            Self::Pause(request) => Some(request.input.user),
+            Self::Revoke(request) => Some(request.input.0),
+            Self::EraseUser(request) => Some(request.input),
+            Self::Notify(_)
+            | Self::Settle(_)
+            | Self::SettleNoted(_)
+            | Self::WriteNoted(_)
+            | Self::Load(_)
+            | Self::Release(_)
+            | Self::ChangeDomain(_)
+            | Self::RevokeWaiting(_)
+            | Self::RemoveApp(_)
+            | Self::Expire(_) => None,
         }
     }
 
@@ -190,7 +223,7 @@ async fn run_one(txn: &mut WriteTxn<'_>, op: &mut WriteOp) -> Result<(), StoreEr
             request.output = Some(domain::change_domain(txn, &request.input).await?);
         }
         WriteOp::RevokeWaiting(request) => {
-            request.output = Some(domain::revoke_waiting(txn).await?);
+            request.output = Some(domain::revoke_waiting(txn, &request.input).await?);
         }
         WriteOp::RemoveApp(request) => {
             request.output = Some(remove::remove_app(txn, request.input).await?);

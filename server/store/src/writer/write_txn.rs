@@ -4,14 +4,17 @@ use presence_core::UnixMillis;
 use presence_core::model::UserId;
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{AppId, Puid};
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
-use super::commit_hook::{CommittedEvent, NotifyLimit};
 use super::noted::NotedSettlements;
 use super::target::Targets;
+use crate::commit_hook::{CommittedEvent, NotifyLimit};
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow};
+use crate::row_lock::is_shared;
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
 use crate::tables::{notification, user};
 
 /// An open transaction. Its events count only once it is committed.
@@ -53,14 +56,36 @@ impl<'a> WriteTxn<'a> {
         self.events.push(CommittedEvent::Receipt(header.app, receipt));
     }
 
-    /// Reads the headers of the notifications of a query, in the order of acceptance.
+    /// Reads the headers of the notifications of a query, in the order of acceptance. On PostgreSQL
+    /// it locks them, so that no other server settles or deletes them meanwhile.
     pub(super) async fn headers(
         &self,
         query: Select<notification::Entity>,
     ) -> Result<Vec<NotificationHeader>, StoreError> {
-        let query = query.order_by_asc(notification::Column::Seq);
+        let mut query = query.order_by_asc(notification::Column::Seq);
+        QuerySelect::query(&mut query).lock_with_tables(LockType::Update, [notification::Entity]);
         let rows: Vec<NotificationHeaderRow> = query.into_model().all(self.db).await?;
         rows.into_iter().map(NotificationHeader::try_from).collect()
+    }
+
+    /// Ends notifications that have a row. Where several servers share presence, the rows stay with
+    /// this state until their receipts are released. Otherwise they are deleted.
+    pub(super) async fn end_headers(
+        &mut self,
+        headers: &[NotificationHeader],
+        state: NotificationState,
+    ) -> Result<(), StoreError> {
+        if !is_shared(self.db) {
+            return self.delete_headers(headers).await;
+        }
+        for chunk in headers.chunks(CHUNK) {
+            notification::Entity::update_many()
+                .col_expr(notification::Column::State, state.code().into())
+                .filter(notification::Column::Seq.is_in(chunk.iter().map(|header| header.seq)))
+                .exec(self.db)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Deletes notifications that have a row.

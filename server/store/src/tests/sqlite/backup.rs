@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sea_orm::{ConnectionTrait, Database};
 
-use super::fixture::{Fixture, NOW, id, url};
+use super::super::fixture::{Fixture, NOW, id, url};
 use crate::{Store, StoreError};
 
 fn backup_path(fixture: &Fixture) -> PathBuf {

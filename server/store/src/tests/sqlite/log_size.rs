@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database};
 
-use super::fixture::{NOW, url};
+use super::super::fixture::{NOW, url};
 use crate::Store;
 
 /// The limit of this test, so that it writes little.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use self::dump::{Rows, Schema};
 use self::sample::insert_sample;
-use super::fixture::{Fixture, NOW, url};
+use super::super::fixture::{Fixture, NOW, url};
 use crate::Store;
 use crate::migration::{self, Migrator};
 
@@ -62,7 +62,7 @@ async fn an_earlier_schema_migrates_to_the_newest() {
         assert_eq!(dumped.tables().await, newest, "{name}");
         let db = dump::open(&dumped.url()).await;
         assert_eq!(migration::applied(&db).await.unwrap(), names(), "{name}");
-        assert!(crate::inspection::is_sound(&db).await.unwrap(), "{name}");
+        assert!(crate::sqlite::inspection::is_sound(&db).await.unwrap(), "{name}");
         assert!(dump::foreign_keys_hold(&db).await, "{name}");
     }
 }
@@ -106,7 +106,7 @@ fn names() -> Vec<String> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/schemas")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/sqlite/schemas")
 }
 
 fn file(name: &str) -> PathBuf {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 
-use super::fixture::{NOW, url};
+use super::super::fixture::{NOW, url};
 use crate::{Store, StoreError};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -166,11 +166,6 @@ async fn a_read_only_database_is_refused() {
 
 #[tokio::test]
 async fn other_urls_are_refused_without_showing_them() {
-    for url in ["postgres://u:secret@host/presence", "postgresql://u:secret@host/presence"] {
-        let error = refused(url).await;
-        assert!(matches!(error, StoreError::Unsupported), "{error:?}");
-        assert!(!format!("{error} {error:?}").contains("secret"));
-    }
     for url in ["", "presence.db", "sqlite::memory:", "sqlite:", "mysql://u:secret@host/x"] {
         assert!(matches!(refused(url).await, StoreError::BadUrl), "{url}");
     }

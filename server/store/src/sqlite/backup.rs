@@ -1,4 +1,4 @@
-//! Backups: copies of a database that a server may be using.
+//! Backups: copies of a SQLite database that a server may be using.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::{Builder, NamedTempFile};
 
-use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
+use super::connection::{BUSY_TIMEOUT, DatabaseFile};
+use super::inspection::is_sound;
 use crate::error::StoreError;
-use crate::inspection::is_sound;
 use crate::migration;
-use crate::store::Store;
 
 /// A finished backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,35 +20,24 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-impl Store {
-    /// Copies the database at a `sqlite:` URL to a new file. The copy is the state at one moment
-    /// after the call began, so it has everything that was committed before. A server may use the
-    /// database meanwhile: readers and writers do not wait for each other. The file appears under
-    /// its name once it is complete, checked and on disk. Only its owner may read it.
-    ///
-    /// # Errors
-    ///
-    /// `Exists`, `NotBackedUp`, `Foreign`, `Damaged`, `Unsupported`, `BadUrl`, `NoDirectory`,
-    /// `Missing`, `NotADatabase`, `Unavailable`.
-    pub async fn back_up(url: &str, to: &Path) -> Result<Backup, StoreError> {
-        let file = DatabaseFile::parse(url, BUSY_TIMEOUT)?;
-        if !file.exists()? {
-            return Err(file.missing());
-        }
-        if to.exists() {
-            return Err(StoreError::Exists(to.to_owned()));
-        }
-        let source = file.open_read_only().await?;
-        let applied = migration::applied(&source).await.map_err(|error| file.explain(error))?;
-        let Some(schema) = applied.into_iter().next_back() else {
-            return Err(StoreError::Foreign(file.path().to_owned()));
-        };
-        let partial = PartialBackup::new(to)?;
-        partial.fill_from(&source).await?;
-        source.close_by_ref().await?;
-        let bytes = partial.check_and_keep().await?;
-        Ok(Backup { schema, bytes })
+/// Copies a database to a new file.
+pub(crate) async fn back_up(file: &DatabaseFile, to: &Path) -> Result<Backup, StoreError> {
+    if !file.exists()? {
+        return Err(file.missing());
     }
+    if to.exists() {
+        return Err(StoreError::Exists(to.to_owned()));
+    }
+    let source = file.open_read_only().await?;
+    let applied = migration::applied(&source).await.map_err(|error| file.explain(error))?;
+    let Some(schema) = applied.into_iter().next_back() else {
+        return Err(StoreError::Foreign(file.path().to_owned()));
+    };
+    let partial = PartialBackup::new(to)?;
+    partial.fill_from(&source).await?;
+    source.close_by_ref().await?;
+    let bytes = partial.check_and_keep().await?;
+    Ok(Backup { schema, bytes })
 }
 
 /// A backup in progress: a temporary file beside the final path, removed if something fails.

@@ -55,11 +55,8 @@ impl DatabaseFile {
     ///
     /// # Errors
     ///
-    /// `Unsupported`, `BadUrl`.
+    /// `BadUrl`.
     pub(crate) fn parse(url: &str, busy_timeout: Duration) -> Result<Self, StoreError> {
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err(StoreError::Unsupported);
-        }
         if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
             return Err(StoreError::BadUrl);
         }
@@ -213,7 +210,16 @@ impl DatabaseFile {
                 self.missing()
             }
             ErrorKind::CannotOpen | ErrorKind::ReadOnly => StoreError::ReadOnly(path),
-            ErrorKind::Other => error,
+            ErrorKind::Full
+            | ErrorKind::Conflict
+            | ErrorKind::TimedOut
+            | ErrorKind::Lost
+            | ErrorKind::Tls
+            | ErrorKind::NotAuthenticated
+            | ErrorKind::NoDatabase
+            | ErrorKind::NoRights
+            | ErrorKind::TooManyConnections
+            | ErrorKind::Other => error,
         }
     }
 }

@@ -9,7 +9,7 @@ use presence_core::{EndedDevices, UnixMillis};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
-use super::super::fixture::{APP, DOMAIN, Fixture, NOW, TestVisibility, app, id, item};
+use super::super::super::fixture::{APP, DOMAIN, Fixture, NOW, TestVisibility, app, id, item};
 use crate::{
     CommittedEvent, DeviceEnd, GenerationOutcome, NewNotification, NotifyError, UsedThing,
 };

@@ -1,0 +1,82 @@
+//! The presence that several servers share, in the tables `live_…` of PostgreSQL.
+//!
+//! The modules in reading order, each of which uses only those below it: the changes of rosters
+//! ([`apply`]), what a transaction of the writer changes ([`grants`]), the streams of Applications
+//! ([`streams`]), the servers and their epoch ([`nodes`]), the notes for all servers ([`orders`]),
+//! and the stored form of a roster ([`roster`]).
+
+pub(crate) mod apply;
+pub(crate) mod grants;
+pub(crate) mod streams;
+pub(crate) mod users;
+
+pub(crate) mod nodes;
+pub(crate) mod orders;
+
+pub(crate) mod numbers;
+pub(crate) mod roster;
+
+mod arrays;
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, Value};
+
+use crate::bounded::BoundedPool;
+use crate::error::StoreError;
+use numbers::AppNumbers;
+
+/// The shared presence of a PostgreSQL database. Clones share it.
+#[derive(Clone)]
+pub struct Live(Arc<LiveInner>);
+
+struct LiveInner {
+    /// The connections for changes of rosters.
+    lane: DatabaseConnection,
+    read: BoundedPool,
+    write: BoundedPool,
+    numbers: AppNumbers,
+}
+
+impl Live {
+    pub(crate) fn new(lane: DatabaseConnection, read: BoundedPool, write: BoundedPool) -> Self {
+        Self(Arc::new(LiveInner { lane, read, write, numbers: AppNumbers::default() }))
+    }
+
+    fn lane(&self) -> &DatabaseConnection {
+        &self.0.lane
+    }
+
+    fn read(&self) -> &BoundedPool {
+        &self.0.read
+    }
+
+    fn write(&self) -> &BoundedPool {
+        &self.0.write
+    }
+
+    /// Closes the connections.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        Ok(self.0.lane.close_by_ref().await?)
+    }
+}
+
+/// Runs a statement.
+async fn execute<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, StoreError> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    Ok(db.execute_raw(statement).await?.rows_affected())
+}
+
+/// Returns the rows of a query.
+async fn query<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    Ok(db.query_all_raw(statement).await?)
+}

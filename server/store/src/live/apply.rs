@@ -1,0 +1,178 @@
+//! The changes of rosters that a server makes, many in one statement.
+
+use std::collections::HashMap;
+
+use presence_core::roster::ViewChange;
+use presence_core::view::status_code;
+use presence_core::{UnixMillis, UserId};
+use presence_protocol::{AppId, OfflineCause, Status};
+use sea_orm::Value;
+
+use super::arrays::{
+    bigints, blobs, ints, optional_bigints, optional_smallints, optional_texts, smallints, texts,
+};
+use super::roster::{SharedRoster, decode, encode};
+use super::{Live, query};
+use crate::error::{Cause, StoreError};
+use crate::postgres;
+use crate::rows::time_from_column;
+
+/// The change of whether a server holds a connection of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It holds one from now on.
+    Come,
+    /// It holds none any more.
+    Gone,
+    /// It is as before.
+    Same,
+}
+
+/// The change of the roster of one user.
+pub struct RosterChange<'a> {
+    /// The user.
+    pub user: UserId,
+    /// The revision of the roster that was changed, `None` if the user had none.
+    pub rev: Option<i64>,
+    /// The revision that the grants must still have.
+    pub grants: Option<i64>,
+    /// The roster after the change.
+    pub roster: &'a SharedRoster,
+    /// The change of whether this server holds a connection.
+    pub link: Link,
+    /// The changes of what Applications see, at most one for each.
+    pub changes: Vec<ViewChange>,
+}
+
+/// The outcome of changes.
+pub struct Applied {
+    /// The time of the database.
+    pub at: UnixMillis,
+    /// The rosters that had another revision, as they are: nothing of these users was changed.
+    pub refused: HashMap<UserId, (i64, SharedRoster)>,
+    /// The revisions of new rosters. Each other one is greater by one.
+    pub created: HashMap<UserId, i64>,
+}
+
+/// The reason why nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LiveError {
+    /// The live tables were emptied, and filled again.
+    #[error("another epoch has begun")]
+    OtherEpoch,
+    /// The other servers have declared this one dead.
+    #[error("this server was declared dead")]
+    DeclaredDead,
+    /// Applications have no stream yet.
+    #[error("streams are missing")]
+    MissingStreams,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LiveError {
+    pub(super) fn of(error: StoreError) -> Self {
+        let StoreError::Unavailable(Cause(cause)) = &error else { return Self::Store(error) };
+        match postgres::error::state(cause).as_deref() {
+            Some("PR001") => Self::OtherEpoch,
+            Some("PR002") => Self::DeclaredDead,
+            Some("PR003") => Self::MissingStreams,
+            _ => Self::Store(error),
+        }
+    }
+}
+
+impl Live {
+    /// Applies changes, at most one of each user, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`LiveError`]: nothing was changed, except after `Unavailable`, when it is not known.
+    pub async fn apply(
+        &self,
+        (epoch, node): (i64, i64),
+        mut changes: Vec<RosterChange<'_>>,
+    ) -> Result<Applied, LiveError> {
+        changes.sort_unstable_by_key(|change| change.user);
+        let apps: Vec<AppId> =
+            changes.iter().flat_map(|it| &it.changes).map(|change| change.app).collect();
+        let numbers = self.numbers(&apps, self.lane()).await?;
+        let values = values((epoch, node), &changes, &numbers);
+        let sql = "SELECT * FROM presence_apply_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+                   $12::uuid[], $13, $14, $15)";
+        let rows = query(self.lane(), sql, values).await.map_err(LiveError::of)?;
+        let mut applied =
+            Applied { at: UnixMillis::default(), refused: HashMap::new(), created: HashMap::new() };
+        for row in rows {
+            let user: Option<i64> = row.try_get_by_index(0).map_err(StoreError::from)?;
+            let rev: Option<i64> = row.try_get_by_index(1).map_err(StoreError::from)?;
+            let roster: Option<Vec<u8>> = row.try_get_by_index(2).map_err(StoreError::from)?;
+            match (user.map(UserId), rev, roster) {
+                (Some(user), Some(rev), Some(roster)) => {
+                    applied.refused.insert(user, (rev, decode(&roster)?));
+                }
+                (Some(user), Some(rev), None) => drop(applied.created.insert(user, rev)),
+                _ => {
+                    let at: i64 = row.try_get_by_index(3).map_err(StoreError::from)?;
+                    applied.at = time_from_column("live_users", at)?;
+                }
+            }
+        }
+        Ok(applied)
+    }
+}
+
+fn values(
+    (epoch, node): (i64, i64),
+    changes: &[RosterChange<'_>],
+    numbers: &HashMap<AppId, i32>,
+) -> [Value; 15] {
+    let users = || changes.iter().map(|change| change.user.0);
+    let linked = |link: Link| {
+        let of_link = changes.iter().filter(move |change| change.link == link);
+        bigints(of_link.map(|change| change.user.0))
+    };
+    // An Application that was removed meanwhile sees nothing.
+    let told: Vec<(i64, i32, &ViewChange)> = changes
+        .iter()
+        .flat_map(|of_user| of_user.changes.iter().map(|change| (of_user.user.0, change)))
+        .filter_map(|(user, change)| Some((user, *numbers.get(&change.app)?, change)))
+        .collect();
+    let due = |change: &RosterChange<'_>| {
+        let at = change.roster.deadline()?;
+        i64::try_from(at.since_start().as_millis()).ok()
+    };
+    // An empty roster is removed soon.
+    let due =
+        |change: &RosterChange<'_>| if change.roster.is_empty() { Some(0) } else { due(change) };
+    [
+        epoch.into(),
+        node.into(),
+        bigints(users()),
+        bigints(changes.iter().map(|change| change.rev.unwrap_or(-1))),
+        bigints(changes.iter().map(|change| change.grants.unwrap_or(-1))),
+        blobs(changes.iter().map(|change| encode(change.roster))),
+        optional_bigints(changes.iter().map(due)),
+        linked(Link::Come),
+        linked(Link::Gone),
+        bigints(told.iter().map(|(user, ..)| *user)),
+        ints(told.iter().map(|(_, app, _)| *app)),
+        texts(told.iter().map(|(.., change)| change.puid.to_string())),
+        smallints(told.iter().map(|(.., change)| status_code(change.view.status).into())),
+        optional_smallints(told.iter().map(|(.., change)| cause_code(change))),
+        optional_texts(
+            told.iter()
+                .map(|(.., change)| change.view.text.as_ref().map(|text| text.as_str().to_owned())),
+        ),
+    ]
+}
+
+/// Returns the number that stands for the cause of a change to offline.
+pub(super) fn cause_code(change: &ViewChange) -> Option<i16> {
+    let code = match change.cause {
+        OfflineCause::Left => 0,
+        OfflineCause::Lost => 1,
+    };
+    (change.view.status == Status::Offline).then_some(code)
+}

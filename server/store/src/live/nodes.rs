@@ -1,0 +1,229 @@
+//! The servers that share presence, and the epoch in which the live tables were filled.
+
+use std::time::Duration;
+
+use presence_core::UnixMillis;
+use sea_orm::ConnectionTrait;
+
+use super::{Live, execute, query};
+use crate::error::StoreError;
+use crate::rows::{number_from_column, time_from_column, time_to_column};
+
+/// The key of the lock under which servers join.
+const JOIN_LOCK: i64 = 0x7072_6573_656e_6367;
+
+/// An epoch: the time since which the live tables were filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    /// A random number.
+    pub id: i64,
+    /// The start in seconds since 1970.
+    pub number: u64,
+    /// The time at which the devices of before have had the time to come back.
+    pub warm_at: UnixMillis,
+}
+
+/// A server that joins the others.
+#[derive(Debug, Clone)]
+pub struct NewNode {
+    /// Its random number.
+    pub id: i64,
+    /// Its name for operators.
+    pub name: String,
+    /// The version of the program.
+    pub version: String,
+    /// The settings that all servers must share.
+    pub settings: String,
+}
+
+/// The result of an attempt to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joined {
+    /// The server shares presence from now on.
+    Epoch(Epoch),
+    /// Other servers run with these settings.
+    OtherSettings(String),
+}
+
+/// A server as the others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its number.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// The version of its program.
+    pub version: String,
+    /// The counter that it raises.
+    pub counter: i64,
+    /// Set if it takes no new connections.
+    pub draining: bool,
+    /// Set if it was declared dead, and its connections are being lost.
+    pub dead: bool,
+    /// What the operator's page shows of it, as JSON.
+    pub figures: String,
+}
+
+impl Live {
+    /// Lets a server join. The first one after the live tables were emptied begins an epoch, in
+    /// which snapshots wait for `warm_up`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn join(&self, node: &NewNode, warm_up: Duration) -> Result<Joined, StoreError> {
+        let txn = self.write().begin_writing().await?;
+        execute(&txn, "SELECT pg_advisory_xact_lock($1)", [JOIN_LOCK.into()]).await?;
+        let sql = "SELECT settings FROM nodes WHERE settings <> $1 AND id IN \
+                   (SELECT id FROM live_nodes WHERE state < 2) LIMIT 1";
+        if let Some(row) = query(&txn, sql, [node.settings.clone().into()]).await?.first() {
+            return Ok(Joined::OtherSettings(row.try_get_by_index(0)?));
+        }
+        let epoch = match read_epoch(&txn).await? {
+            Some(epoch) => epoch,
+            None => begin_epoch(&txn, warm_up).await?,
+        };
+        let sql = "INSERT INTO nodes (id, name, version, settings, started_at) \
+                   VALUES ($1, $2, $3, $4, floor(extract(epoch FROM clock_timestamp()) * 1000))";
+        let NewNode { id, name, version, settings } = node.clone();
+        execute(&txn, sql, [id.into(), name.into(), version.into(), settings.into()]).await?;
+        execute(&txn, "INSERT INTO live_nodes (id, state) VALUES ($1, 0)", [id.into()]).await?;
+        txn.commit().await?;
+        Ok(Joined::Epoch(epoch))
+    }
+
+    /// Lets a server that has joined before share an epoch that has begun meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn join_epoch(&self, node: i64, warm_up: Duration) -> Result<Epoch, StoreError> {
+        let txn = self.write().begin_writing().await?;
+        execute(&txn, "SELECT pg_advisory_xact_lock($1)", [JOIN_LOCK.into()]).await?;
+        let epoch = match read_epoch(&txn).await? {
+            Some(epoch) => epoch,
+            None => begin_epoch(&txn, warm_up).await?,
+        };
+        let sql = "INSERT INTO live_nodes (id, state) VALUES ($1, 0) ON CONFLICT DO NOTHING";
+        execute(&txn, sql, [node.into()]).await?;
+        txn.commit().await?;
+        Ok(epoch)
+    }
+
+    /// Returns the epoch, `None` if the live tables were emptied.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn epoch(&self) -> Result<Option<Epoch>, StoreError> {
+        read_epoch(self.read()).await
+    }
+
+    /// Raises the counter of a server, and records what the operator's page shows of it. Returns
+    /// false if the others have removed it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn beat(&self, node: i64, figures: String) -> Result<bool, StoreError> {
+        let sql = "UPDATE nodes SET counter = counter + 1, figures = $2 WHERE id = $1";
+        Ok(execute(self.write(), sql, [node.into(), figures.into()]).await? > 0)
+    }
+
+    /// Returns all servers.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        let sql = "SELECT n.id, n.name, n.version, n.counter, COALESCE(l.state, 0), n.figures \
+                   FROM nodes n LEFT JOIN live_nodes l ON l.id = n.id ORDER BY n.started_at, n.id";
+        let rows = query(self.read(), sql, []).await?;
+        rows.iter()
+            .map(|row| {
+                let state: i16 = row.try_get_by_index(4)?;
+                Ok(Node {
+                    id: row.try_get_by_index(0)?,
+                    name: row.try_get_by_index(1)?,
+                    version: row.try_get_by_index(2)?,
+                    counter: row.try_get_by_index(3)?,
+                    draining: state == 1,
+                    dead: state == 2,
+                    figures: row.try_get_by_index(5)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Records that a server takes no new connections.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn drain(&self, node: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE live_nodes SET state = 1 WHERE id = $1 AND state = 0";
+        execute(self.write(), sql, [node.into()]).await?;
+        Ok(())
+    }
+
+    /// Declares a server dead. From then on it changes nothing: what it had begun is done.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn declare_dead(&self, node: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO live_nodes (id, state) VALUES ($1, 2) \
+                   ON CONFLICT (id) DO UPDATE SET state = 2";
+        execute(self.write(), sql, [node.into()]).await?;
+        // A batch of the server that has looked at its state before holds this lock in common.
+        execute(self.write(), "SELECT pg_advisory_xact_lock($1)", [node.into()]).await?;
+        Ok(())
+    }
+
+    /// Removes a server that holds no connection any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn remove_node(&self, node: i64) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM live_sockets WHERE node = $1",
+            "DELETE FROM nodes WHERE id = $1",
+            "DELETE FROM live_nodes WHERE id = $1",
+        ] {
+            execute(self.write(), sql, [node.into()]).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreError> {
+    let rows = query(db, "SELECT id, number, warm_at FROM live_epoch", []).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(Epoch {
+        id: row.try_get_by_index(0)?,
+        number: number_from_column("live_epoch", row.try_get_by_index(1)?)?,
+        warm_at: time_from_column("live_epoch", row.try_get_by_index(2)?)?,
+    }))
+}
+
+/// Begins an epoch. Its number is greater than every earlier one, also if the clock went back.
+async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Epoch, StoreError> {
+    // What is left of the epoch before, after a crash of some tables only, counts no more.
+    let sql = "TRUNCATE live_nodes, live_users, live_connections, live_streams, live_now, \
+               live_log, live_sockets";
+    db.execute_unprepared(sql).await?;
+    let sql = "UPDATE meta SET epoch = GREATEST(epoch + 1, \
+               floor(extract(epoch FROM clock_timestamp()))::bigint) RETURNING epoch, \
+               floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let rows = query(db, sql, []).await?;
+    let row = rows.first().ok_or(StoreError::CorruptRow("meta"))?;
+    let number = number_from_column("meta", row.try_get_by_index(0)?)?;
+    let now = time_from_column("meta", row.try_get_by_index(1)?)?;
+    let sql = "INSERT INTO live_epoch (id, number, warm_at) \
+               VALUES ((random() * 9007199254740991)::bigint, $1, $2)";
+    let warm_at = now + warm_up;
+    let number_column = i64::try_from(number).unwrap_or(i64::MAX);
+    execute(db, sql, [number_column.into(), time_to_column(warm_at).into()]).await?;
+    read_epoch(db).await?.ok_or(StoreError::CorruptRow("live_epoch"))
+}

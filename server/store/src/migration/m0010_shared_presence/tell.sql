@@ -1,0 +1,62 @@
+-- Writes changes of what Applications see, at most one of each user of an Application, and returns
+-- the Applications whose streams have new entries. What an Application has seen already is left
+-- out. The entries of an Application are in the order of pseudonyms, which says nothing about the
+-- order of the changes.
+CREATE FUNCTION presence_tell_1(
+  p_at bigint,
+  p_app integer[], p_puid uuid[], p_kind smallint[], p_status smallint[], p_cause smallint[], p_text text[]
+) RETURNS integer[] LANGUAGE plpgsql AS $$
+DECLARE
+  missing integer[];
+  moved integer[];
+BEGIN
+  p_at := COALESCE(p_at, floor(extract(epoch FROM clock_timestamp()) * 1000));
+  PERFORM 1 FROM live_streams WHERE app = ANY (p_app) ORDER BY app FOR NO KEY UPDATE;
+  SELECT array_agg(DISTINCT a) INTO missing FROM unnest(p_app) a
+    WHERE NOT EXISTS (SELECT 1 FROM live_streams s WHERE s.app = a);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'streams are missing: %', array_to_string(missing, ' ') USING ERRCODE = 'PR003';
+  END IF;
+  -- This statement begins after the locks are taken, so it sees what their last holders wrote.
+  WITH told AS MATERIALIZED (
+    SELECT * FROM unnest(p_app, p_puid, p_kind, p_status, p_cause, p_text)
+      AS t(app, puid, kind, status, cause, text)
+  ), heads AS MATERIALIZED (
+    SELECT s.app, COALESCE(
+      (SELECT l.place FROM live_log l WHERE l.app = s.app ORDER BY l.place DESC LIMIT 1), s.floor
+    ) AS head FROM live_streams s WHERE s.app = ANY (p_app)
+  ), changed AS MATERIALIZED (
+    SELECT t.app, t.puid, t.kind, t.status, t.cause, t.text,
+      COALESCE(n.status, 0::smallint) AS status_before, n.text AS text_before,
+      h.head + row_number() OVER (PARTITION BY t.app ORDER BY t.puid) AS place
+    FROM told t JOIN heads h ON h.app = t.app
+      LEFT JOIN live_now n ON n.app = t.app AND n.puid = t.puid
+    WHERE t.kind = 2 OR COALESCE(n.status, 0) <> t.status OR n.text IS DISTINCT FROM t.text
+  ), shown AS (
+    INSERT INTO live_now AS n (app, puid, place, status, since, text, seen_at)
+    SELECT app, puid, place, status, p_at, text, CASE WHEN status > 0 THEN p_at END
+      FROM changed WHERE kind = 0
+    ON CONFLICT (app, puid) DO UPDATE SET place = excluded.place, status = excluded.status,
+      since = excluded.since, text = excluded.text,
+      seen_at = CASE WHEN excluded.status > 0 THEN COALESCE(n.seen_at, excluded.seen_at) END
+  ), ended AS (
+    DELETE FROM live_now n USING changed c WHERE c.kind = 2 AND n.app = c.app AND n.puid = c.puid
+  ), logged AS (
+    INSERT INTO live_log
+      (app, place, at, kind, puid, status, cause, text, status_before, text_before)
+    SELECT app, place, p_at, kind, puid, status, cause, text, status_before, text_before FROM changed
+  )
+  SELECT array_agg(DISTINCT app) INTO moved FROM changed;
+  RETURN moved;
+END $$;
+
+-- Tells all servers which streams have new entries.
+CREATE FUNCTION presence_announce_1(p_moved integer[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  list text := array_to_string(p_moved, ' ');
+BEGIN
+  IF list <> '' THEN
+    -- A notification of PostgreSQL holds at most 7,999 bytes.
+    PERFORM pg_notify('presence', CASE WHEN length(list) > 7900 THEN '*' ELSE list END);
+  END IF;
+END $$;

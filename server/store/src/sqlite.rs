@@ -1,0 +1,6 @@
+//! SQLite: one server, and one file.
+
+pub(crate) mod backup;
+pub(crate) mod inspection;
+
+pub(crate) mod connection;

@@ -1,0 +1,3 @@
+//! Tests of what is about PostgreSQL only.
+
+mod open;

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Starts a private PostgreSQL cluster in a new folder, prints "ready", and stops it at the end of
+# standard input: when the test process ends, however it ends.
+#
+#   cluster.sh PROGRAMS FOLDER PORT [SETTING=VALUE]...
+set -eu
+programs=$1 folder=$2 port=$3
+shift 3
+"$programs/initdb" -D "$folder/data" -U presence -A trust -E UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 ||
+  { cat "$folder/initdb.log" >&2; exit 1; }
+{
+  echo "listen_addresses = '127.0.0.1'"
+  echo "port = $port"
+  echo "unix_socket_directories = '$folder'"
+  echo "fsync = off"
+  echo "max_connections = 400"
+  echo "shared_buffers = 64MB"
+  echo "autovacuum_naptime = 10s"
+  for setting in "$@"; do echo "$setting"; done
+} >>"$folder/data/postgresql.conf"
+"$programs/pg_ctl" -D "$folder/data" -l "$folder/log" -w -s start || { cat "$folder/log" >&2; exit 1; }
+echo ready
+cat >/dev/null
+"$programs/pg_ctl" -D "$folder/data" -m immediate -w -s stop || true
+rm -rf "$folder"
