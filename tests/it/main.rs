@@ -18,6 +18,7 @@ mod imports;
 #[cfg(target_os = "linux")]
 mod leftovers;
 mod model_based;
+mod nodes;
 mod notifications;
 mod oidc;
 mod operation;

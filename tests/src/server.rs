@@ -38,12 +38,14 @@ pub struct ServerOptions {
     limits: Vec<String>,
     log: Option<Arc<OwnedFd>>,
     tls: Option<CertificateAuthority>,
+    /// The URL of the database, if it is not one of the server's own.
+    database: Option<String>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
         let flags = Vec::new();
-        Self { flags, production: false, limits: Vec::new(), log: None, tls: None }
+        Self { flags, production: false, limits: Vec::new(), log: None, tls: None, database: None }
             .with("grace-seconds", 0.5)
             .with("drain-seconds", 0.2)
             .with("warm-up-seconds", 0.5)
@@ -108,6 +110,12 @@ impl ServerOptions {
         Self { log: Some(Arc::new(output.into())), ..self }
     }
 
+    /// Uses the database at a URL.
+    #[must_use]
+    pub fn with_database(self, url: &str) -> Self {
+        Self { database: Some(url.to_owned()), ..self }
+    }
+
     fn limited(mut self, limit: String) -> Self {
         self.limits.push(limit);
         self
@@ -154,6 +162,16 @@ impl Server {
         let address = Arc::new(Mutex::new(address));
         let rest = RestClient::new(Arc::clone(&address), options.tls.as_ref());
         Self { options, directory, process: Some(process), address, rest }
+    }
+
+    /// Starts servers that share the presence of a new PostgreSQL database.
+    pub async fn start_sharing<const N: usize>(options: ServerOptions) -> [Self; N] {
+        let options = options.with_database(&Cluster::shared().create_database());
+        let mut servers = Vec::with_capacity(N);
+        for _ in 0..N {
+            servers.push(Self::start(options.clone()).await);
+        }
+        servers.try_into().unwrap_or_else(|_| panic!("{N} servers were started"))
     }
 
     /// Starts a server with the short times of [`ServerOptions::default`].
@@ -358,7 +376,10 @@ impl Application {
 /// Returns the URL of the server's database: a SQLite file in its folder, or, if
 /// `PRESENCE_TEST_STORAGE` is `postgres`, a PostgreSQL database named after the folder.
 #[expect(clippy::disallowed_methods, reason = "the developer chooses the storage of the tests")]
-fn database_url(directory: &TempDir) -> String {
+fn database_url(options: &ServerOptions, directory: &TempDir) -> String {
+    if let Some(url) = &options.database {
+        return url.clone();
+    }
     if std::env::var("PRESENCE_TEST_STORAGE").is_ok_and(|storage| storage == "postgres") {
         let name = directory.path().file_name().and_then(|name| name.to_str()).unwrap();
         return Cluster::shared().database(&name.replace('.', "presence"));
@@ -370,7 +391,7 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
     let mut command = command(&options.limits);
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .args(["--database", &database_url(directory)])
+        .args(["--database", &database_url(options, directory)])
         .args(options.flags.iter().map(|(name, value)| format!("--{name}={value}")))
         .args((!options.production).then_some("--dev"))
         .current_dir(directory.path())

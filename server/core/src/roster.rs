@@ -39,6 +39,7 @@ const VISIBILITY_RETENTION: Duration = Duration::from_hours(1);
 /// The maximum number of devices that are remembered for a user without being connected.
 const MAX_REMEMBERED: usize = 20;
 
+#[derive(Clone)]
 struct GrantView {
     grant: Grant,
     /// The view that the Application has while it is active.
@@ -46,6 +47,7 @@ struct GrantView {
 }
 
 /// The devices and grants of one user, and what each Application sees.
+#[derive(Clone)]
 pub struct Roster<H> {
     devices: Vec<Device<H>>,
     grants: Vec<GrantView>,
@@ -249,6 +251,21 @@ impl<H> Roster<H> {
         self.devices.is_empty()
     }
 
+    /// Returns the last connection of a device that is connected or in its grace time, and whether
+    /// it is open.
+    pub fn connection_of(&self, name: &DeviceName) -> Option<(ConnectionNumber, bool)> {
+        let device = self.devices.iter().find(|d| d.name == *name && d.is_present())?;
+        Some((device.number, device.is_connected()))
+    }
+
+    /// Changes the handles of the connected devices.
+    pub fn handles_mut(&mut self) -> impl Iterator<Item = &mut H> {
+        self.devices.iter_mut().filter_map(|device| match &mut device.state {
+            DeviceState::Connected(handle) => Some(handle),
+            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => None,
+        })
+    }
+
     /// Returns the handles of the connected devices.
     pub fn handles(&self) -> impl Iterator<Item = &H> {
         self.devices.iter().filter_map(|device| match &device.state {
@@ -278,6 +295,11 @@ impl<H> Roster<H> {
     /// Returns the devices that are connected or in their grace time.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         self.devices.iter().filter(|d| d.is_present()).map(Device::info).collect()
+    }
+
+    /// Returns the Applications that have a grant.
+    pub fn granted_apps(&self) -> impl Iterator<Item = AppId> {
+        self.grants.iter().map(|known| known.grant.app)
     }
 
     /// Returns the grants under which the user is not offline.

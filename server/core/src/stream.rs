@@ -390,13 +390,19 @@ impl Stream {
         format!("{:016x}{position:x}", self.id)
     }
 
-    /// Returns the position of a cursor if all later entries are still in the log.
-    pub fn position(&self, cursor: &str) -> Option<u64> {
+    /// Returns the position of a cursor of this stream and epoch, whether the entries after it are
+    /// in the log or not.
+    pub fn place_of(&self, cursor: &str) -> Option<u64> {
         let (id, position) = cursor.split_at_checked(16)?;
         let position = u64::from_str_radix(position, 16).ok()?;
-        let is_own = u64::from_str_radix(id, 16).is_ok_and(|id| id == self.id);
+        u64::from_str_radix(id, 16).is_ok_and(|id| id == self.id).then_some(position)
+    }
+
+    /// Returns the position of a cursor if all later entries are still in the log.
+    pub fn position(&self, cursor: &str) -> Option<u64> {
+        let position = self.place_of(cursor)?;
         let oldest = self.floor().max(self.oldest_cursor);
-        (is_own && (oldest..=self.head).contains(&position)).then_some(position)
+        (oldest..=self.head).contains(&position).then_some(position)
     }
 
     /// Returns the entries after a position, each with its own position.

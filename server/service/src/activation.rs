@@ -104,12 +104,12 @@ mod tests {
 
     use futures_util::FutureExt;
     use presence_core::model::App;
-    use presence_core::reader::Reader;
     use presence_core::{Clock, Email, ManualClock};
     use presence_protocol::CloseCode;
 
     use super::*;
-    use crate::hub::HubLimits;
+    use crate::hub::local::LocalHub;
+    use crate::hub::{HubLimits, NewReader};
     use crate::socket_waker::SocketWaker;
     use crate::testing;
 
@@ -141,7 +141,8 @@ mod tests {
     fn hub_of(store: &Store) -> Arc<Hub> {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
         let (limits, steady) = (HubLimits::from(&testing::settings()), clock.steady());
-        Arc::new(Hub::new(clock, limits, store.epoch(), steady))
+        let local = LocalHub::new(clock, limits, store.epoch(), steady);
+        Arc::new(Hub::Local(Arc::new(local)))
     }
 
     #[tokio::test]
@@ -178,10 +179,10 @@ mod tests {
             let store = store_with_app(directory.path()).await;
             let hub = hub_of(&store);
             let waker = Arc::new(SocketWaker::default());
-            let _socket = hub
-                .topic(APP, ApplicationState::Active)
-                .subscribe(1, Arc::clone(&waker), 9, |stream| Reader::paged(stream, None, false))
-                .unwrap();
+            let reader = NewReader::Paged { cursor: None, receipts: false };
+            let stream = (APP, ApplicationState::Active);
+            let socket = hub.subscribe(stream, (1, Arc::clone(&waker)), 9, reader).await;
+            let _socket = socket.unwrap_or_else(|_| panic!("no socket"));
             let lock = ActivationLock::new(store.clone(), hub);
             let guard = lock.acquire().await.unwrap();
             if is_block {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::model::{ApiKey, ApplicationState};
 use presence_core::{Clock, UserId};
-use presence_protocol::{ApiError, AppId, CloseCode, Errno};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_store::{Store, UsedThing};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -98,9 +98,7 @@ impl ApiKeys {
             if !store.delete_key(app.id, key).await.map_err(from_store)? {
                 return Err(Errno::NotFound.into());
             }
-            if let Some(topic) = hub.find_topic(app.id) {
-                topic.close(Some(key), CloseCode::ApplicationClosed);
-            }
+            hub.close_sockets_of_key(app.id, key).await;
             Ok(())
         })
         .await

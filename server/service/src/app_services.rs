@@ -1,19 +1,17 @@
 //! The AppServices: their API keys, their streams, and queries of presence.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use presence_core::Clock;
 use presence_core::model::ApplicationState;
-use presence_core::reader::Reader;
 use presence_protocol::app::QueryResult;
 use presence_protocol::{ApiError, AppId, Errno, PresenceUpdate as Update, Puid};
 use presence_store::{Store, UsedThing, as_one_call};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::errors::from_store;
-use crate::hub::{Hub, Subscription, Topic};
+use crate::hub::{Hub, NewReader, SubscribeError, Subscription};
 use crate::rates::KeyedRateLimiter;
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
@@ -32,7 +30,7 @@ pub struct AuthenticatedAppService {
     /// The Application.
     pub app: AppId,
     key_id: i64,
-    topic: Arc<Topic>,
+    state: ApplicationState,
 }
 
 /// The Application that a request names.
@@ -183,13 +181,13 @@ impl AppServices {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
         let live = as_one_call(self.store.live_puids(service.app, &known)).await;
         let live = live.map_err(from_store)?;
-        let live: HashSet<Puid> = live.into_iter().collect();
-        service.topic.record_check_of(live.iter().copied());
+        let stream = (service.app, service.state);
+        let updates = self.hub.query(stream, &live).await.map_err(from_store)?;
         let result = |uid: Result<Puid, String>| match uid {
-            Ok(uid) if live.contains(&uid) => {
-                QueryResult::Known(service.topic.read(|stream| stream.latest(uid)))
-            }
-            Ok(uid) => QueryResult::Unknown(uid.to_string()),
+            Ok(uid) => match updates.get(&uid) {
+                Some(update) => QueryResult::Known(update.clone()),
+                None => QueryResult::Unknown(uid.to_string()),
+            },
             Err(text) => QueryResult::Unknown(text),
         };
         Ok(uids.into_iter().map(result).collect())
@@ -197,21 +195,25 @@ impl AppServices {
 
     /// Returns a page of the users whom an Application may see and who are not offline. A page has
     /// at most [`MAX_POLL_PAGE`] users.
-    pub fn poll(
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn poll(
         &self,
         service: &AuthenticatedAppService,
         after: Option<Puid>,
         limit: usize,
-    ) -> PresencePage {
+    ) -> Result<PresencePage, ApiError> {
         let limit = limit.clamp(1, MAX_POLL_PAGE);
-        service.topic.record_check();
-        let mut presence: Vec<Update> = service
-            .topic
-            .read(|stream| stream.visible_after(after).take(limit + 1).cloned().collect());
+        let stream = (service.app, service.state);
+        let presence = self.hub.poll(stream, after, limit + 1).await;
+        let mut presence: Vec<Update> = presence.map_err(from_store)?;
+        self.note_check(service.app);
         let has_more = presence.len() > limit;
         presence.truncate(limit);
         let next = presence.last().filter(|_| has_more).map(|last| last.uid);
-        PresencePage { presence, next }
+        Ok(PresencePage { presence, next })
     }
 
     /// Returns false for a key that a server in development mode made, unless this one is in
@@ -244,10 +246,8 @@ impl AppServices {
         if app.state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        let topic = self.hub.topic(app.id, app.state);
-        let now = self.clock.now();
-        self.uses.note(UsedThing::Key(key.id), now);
-        Ok(AuthenticatedAppService { app: app.id, key_id: key.id, topic })
+        self.uses.note(UsedThing::Key(key.id), self.clock.now());
+        Ok(AuthenticatedAppService { app: app.id, key_id: key.id, state: app.state })
     }
 
     async fn open_stream(
@@ -256,21 +256,28 @@ impl AppServices {
         mode: SubscribeMode,
         waker: Arc<SocketWaker>,
     ) -> Result<Subscription, ApiError> {
-        let (topic, key_id, limit) = (&service.topic, service.key_id, self.max_sockets);
-        // The age limit of a cursor must not depend on when maintenance ran last.
-        topic.prune(self.clock.now());
-        let subscribed = match mode {
-            SubscribeMode::Plain => {
-                let users = self.all_puids(service.app).await?;
-                topic.subscribe(key_id, waker, limit, |stream| Reader::plain(stream, users))
-            }
-            SubscribeMode::Paged { cursor, receipts } => {
-                topic.subscribe(key_id, waker, limit, |stream| {
-                    Reader::paged(stream, cursor.as_deref(), receipts)
-                })
-            }
+        let reader = match mode {
+            SubscribeMode::Plain => NewReader::Plain(self.all_puids(service.app).await?),
+            SubscribeMode::Paged { cursor, receipts } => NewReader::Paged { cursor, receipts },
         };
-        subscribed.map_err(|_| ApiError::from(Errno::TooManyConnections).with_retry_after(1.0))
+        let stream = (service.app, service.state);
+        let socket = (service.key_id, waker);
+        let subscribed = self.hub.subscribe(stream, socket, self.max_sockets, reader).await;
+        self.note_check(service.app);
+        subscribed.map_err(|error| match error {
+            SubscribeError::TooManySockets(_) => {
+                ApiError::from(Errno::TooManyConnections).with_retry_after(1.0)
+            }
+            SubscribeError::Store(error) => from_store(error),
+        })
+    }
+
+    /// Records that an Application has checked all its users. A server that is alone knows it from
+    /// the stream.
+    fn note_check(&self, app: AppId) {
+        if matches!(&*self.hub, Hub::Shared(_)) {
+            self.uses.note(UsedThing::App(app), self.clock.now());
+        }
     }
 
     async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, ApiError> {

@@ -5,6 +5,7 @@ mod end;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::DeviceInfo;
 use presence_core::token_buckets::LookupKey;
@@ -16,7 +17,7 @@ pub use presence_store::{PENDING_PAGE, WriteReply};
 
 use crate::attempts::{Attempt, CredentialKind};
 use crate::errors::from_store;
-use crate::hub::{DeviceConnection, Hub};
+use crate::hub::{ConnectError, DeviceConnection, Hub, PresenceChange};
 use crate::mailbox::Mailbox;
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CheckedProof, CountedProofs, DeviceCredentials, VerifiedProof};
@@ -53,6 +54,17 @@ pub enum CommandOutcome {
     /// The command is done once the writer has settled these notifications, which were too many to
     /// be noted.
     Settling(WriteReply<usize>),
+    /// The command is done once presence is changed.
+    Changing(BoxFuture<'static, Result<(), ApiError>>),
+}
+
+impl From<PresenceChange> for CommandOutcome {
+    fn from(change: PresenceChange) -> Self {
+        match change {
+            PresenceChange::Done => Self::Done,
+            PresenceChange::Pending(change) => Self::Changing(change),
+        }
+    }
 }
 
 /// A device that its user has ended.
@@ -132,17 +144,18 @@ impl Devices {
             // other.
             self.check_first_rate(checked.user(), credentials, &command)?;
             let registered = self.register(&checked, credentials.device, waker).await?;
-            let Registered { connection, mailbox, loaded } = registered;
+            let Registered { connection, mailbox, mut loaded } = registered;
             let proof = self.proofs.verifier.confirm(checked).await?;
             let user = connection.user();
-            self.hub.apply_load(user, loaded.grants, &loaded.apps, &loaded.taken);
-            let (first, later) = (loaded.pending, loaded.later);
-            let mut seqs: Vec<i64> = first.iter().map(|notification| notification.seq).collect();
-            seqs.extend(&later);
-            mailbox.remove_loaded(&seqs, loaded.up_to);
-            if let CommandOutcome::Settling(reply) = self.apply(&connection, command) {
-                settlement_result(reply).await?;
+            let first = loaded.pending.iter().map(|notification| notification.seq);
+            let seqs: Vec<i64> = first.chain(loaded.later.iter().copied()).collect();
+            self.hub.apply_load(user, &mut loaded, seqs, &mailbox);
+            match self.apply(&connection, command) {
+                CommandOutcome::Done => {}
+                CommandOutcome::Settling(reply) => settlement_result(reply).await?,
+                CommandOutcome::Changing(change) => change.await?,
             }
+            let (first, later) = (loaded.pending, loaded.later);
             let device = proof.into_device(credentials.device.clone(), acks);
             let pending = PendingNotifications { first, later };
             Ok(OpenedDevice { device, connection, mailbox, pending })
@@ -192,6 +205,7 @@ impl Devices {
             mailbox.renew(checked.digest());
             mailbox.admit(&checked.admissions());
             set_generation(mailbox, &checked);
+            self.hub.note_renewal(checked.user(), mailbox).await.map_err(from_store)?;
             verifier.confirm(checked).await
         };
         self.proofs.attempts.count(client, kind, renew).await
@@ -294,13 +308,9 @@ impl Devices {
     pub fn apply(&self, connection: &DeviceConnection, command: DeviceCommand) -> CommandOutcome {
         match command {
             DeviceCommand::Status(StatusReport { status, message, application_ids }) => {
-                connection.report(View::new(status, message), application_ids);
-                CommandOutcome::Done
+                connection.report(View::new(status, message), application_ids).into()
             }
-            DeviceCommand::Visibility(apps) => {
-                connection.set_visibility(apps);
-                CommandOutcome::Done
-            }
+            DeviceCommand::Visibility(apps) => connection.set_visibility(apps).into(),
             DeviceCommand::Ack(ids) => {
                 match self.settle(connection.user(), ids, Settlement::Acked) {
                     Some(reply) => CommandOutcome::Settling(reply),
@@ -329,24 +339,29 @@ impl Devices {
         &self,
         connection: DeviceConnection,
         clean: bool,
-    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+    ) -> Option<BoxFuture<'static, ()>> {
         if clean {
             self.changes.hide(connection.user());
         }
         let Some(writing) = self.writer.write_noted(connection.user()) else {
-            connection.disconnect(clean);
-            return None;
+            return connection.disconnect(clean);
         };
-        Some(async move {
+        Some(Box::pin(async move {
             // After an error they are still noted, and the next load knows them.
             writing.await.ok();
-            connection.disconnect(clean);
-        })
+            if let Some(rest) = connection.disconnect(clean) {
+                rest.await;
+            }
+        }))
     }
 
     /// Returns the devices of a user that are connected or in their grace time.
-    pub fn list(&self, user: UserId) -> Vec<DeviceInfo> {
-        self.hub.devices_of(user)
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn list(&self, user: UserId) -> Result<Vec<DeviceInfo>, ApiError> {
+        self.hub.devices_of(user).await.map_err(from_store)
     }
 
     /// Forgets the devices that may send their full number of commands again.
@@ -365,10 +380,15 @@ impl Devices {
         let mailbox = Arc::new(Mailbox::new(waker, checked.digest()));
         mailbox.admit(&checked.admissions());
         set_generation(&mailbox, checked);
-        let connection = self
-            .hub
-            .connect(checked.user(), device.clone(), &mailbox)
-            .map_err(|_| ApiError::from(Errno::TooManyConnections).with_retry_after(1.0))?;
+        let connection =
+            self.hub.connect(checked.user(), device.clone(), &mailbox).await.map_err(|error| {
+                match error {
+                    ConnectError::TooManyDevices(_) => {
+                        ApiError::from(Errno::TooManyConnections).with_retry_after(1.0)
+                    }
+                    ConnectError::Store(error) => from_store(error),
+                }
+            })?;
         self.presence_flag.persist_first_connection().await;
         let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;
         // An erasure between the check and the registration did not find this connection.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use presence_core::model::{App, ApplicationState, Grant};
-use presence_core::{Clock, UserId};
+use presence_core::{Clock, UnixMillis, UserId};
 use presence_protocol::{ApiError, AppId, Errno, Puid, Status};
 use presence_store::{GrantError, GrantedApp, Store, Writer};
 
 use crate::errors::from_store;
-use crate::hub::Hub;
+use crate::hub::{Hub, SeenByApplication};
 use crate::rules;
 use crate::settings::ServiceSettings;
 use crate::to_end::to_end;
@@ -32,6 +32,17 @@ pub struct GrantOutcome {
     pub uid: Puid,
     /// The URL to which the user returns, if one was given.
     pub redirect: Option<String>,
+}
+
+/// A grant, with what its Application sees of the user.
+#[derive(Debug, Clone)]
+pub struct SeenGrant {
+    /// The grant, with the details of its Application.
+    pub app: GrantedApp,
+    /// Set if the Application gets each change now.
+    pub is_checking: bool,
+    /// The status that the Application sees.
+    pub visible_status: Status,
 }
 
 /// The grants of users.
@@ -122,29 +133,31 @@ impl Grants {
     ///
     /// `storage_unavailable`.
     pub async fn list(&self, user: UserId) -> Result<Vec<GrantedApp>, ApiError> {
+        Ok(self.list_seen(user).await?.into_iter().map(|seen| seen.app).collect())
+    }
+
+    /// Returns the grants of a user, with what each Application sees of the user.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn list_seen(&self, user: UserId) -> Result<Vec<SeenGrant>, ApiError> {
         let mut granted = self.store.granted_apps(user).await.map_err(from_store)?;
         let now = self.clock.now();
-        for entry in &mut granted {
+        let stored: Vec<(Grant, Option<UnixMillis>)> =
+            granted.iter().map(|entry| (entry.grant, entry.last_looked_at)).collect();
+        let seen = self.hub.seen_by(&stored).await.map_err(from_store)?;
+        for (entry, seen) in granted.iter_mut().zip(&seen) {
             entry.previous_name.take_if(|previous| !previous.is_displayed(now));
-            let (grant, stored) = (&entry.grant, entry.last_looked_at);
-            let last_check = match self.hub.find_topic(grant.app) {
-                Some(topic) => topic.last_check_of(grant, stored),
-                None => stored.filter(|_| !grant.is_suspended()),
-            };
-            entry.last_looked_at = last_check.filter(|last| *last >= grant.granted_at);
+            let granted_at = entry.grant.granted_at;
+            entry.last_looked_at = seen.last_check.filter(|last| *last >= granted_at);
         }
-        Ok(granted)
-    }
-
-    /// Returns true if an Application gets each change of a user now.
-    pub fn is_checking(&self, grant: &Grant) -> bool {
-        self.hub.find_topic(grant.app).is_some_and(|topic| topic.is_checking(grant))
-    }
-
-    /// Returns the status that an Application sees of a user now.
-    pub fn visible_status(&self, grant: &Grant) -> Status {
-        let topic = self.hub.find_topic(grant.app);
-        topic.map_or(Status::Offline, |topic| topic.read(|it| it.latest(grant.puid)).status)
+        let seen_grant = |(app, seen): (GrantedApp, SeenByApplication)| SeenGrant {
+            app,
+            is_checking: seen.is_checking,
+            visible_status: seen.status,
+        };
+        Ok(granted.into_iter().zip(seen).map(seen_grant).collect())
     }
 
     /// Pauses or resumes a grant. Pausing is never refused for its rate.

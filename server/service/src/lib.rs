@@ -37,7 +37,6 @@ mod user_changes;
 mod uses;
 
 pub mod hub;
-mod hub_notifier;
 mod mailbox;
 mod socket_waker;
 

@@ -26,6 +26,9 @@ pub struct Mailbox {
     session: [u8; 32],
     renewal: Mutex<Renewal>,
     deliveries: Mutex<VecDeque<PendingDelivery>>,
+    /// The `seq` of each pending notification that was loaded, where several servers share
+    /// presence. `None` before the first load.
+    loaded: Mutex<Option<Vec<i64>>>,
 }
 
 /// The maximum number of earlier sessions that a connection remembers.
@@ -66,7 +69,13 @@ impl Mailbox {
 
     /// Creates the empty mailbox of a connection. `session` is the digest of its proof.
     pub fn new(waker: Arc<SocketWaker>, session: [u8; 32]) -> Self {
-        Self { waker, session, renewal: Mutex::default(), deliveries: Mutex::default() }
+        Self {
+            waker,
+            session,
+            renewal: Mutex::default(),
+            deliveries: Mutex::default(),
+            loaded: Mutex::default(),
+        }
     }
 
     /// Sets the generation of the newest proof.
@@ -141,6 +150,23 @@ impl Mailbox {
         });
     }
 
+    /// Records the `seq` of each pending notification, in ascending order, that a load of the
+    /// user has found. Returns those that no load has found before, which are to be posted; none
+    /// before the first load of the connection itself.
+    pub(crate) fn note_pending(&self, pending: Vec<i64>) -> Vec<i64> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = &mut *loaded else { return Vec::new() };
+        let new = pending.iter().copied().filter(|seq| known.binary_search(seq).is_err()).collect();
+        *known = pending;
+        new
+    }
+
+    /// Records the `seq` of each pending notification, in ascending order, that the connection has
+    /// loaded itself.
+    pub(crate) fn note_own_load(&self, pending: Vec<i64>) {
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
+    }
+
     /// Returns the number of notifications.
     pub fn depth(&self) -> usize {
         self.with(|deliveries| deliveries.len())
@@ -159,6 +185,11 @@ impl Mailbox {
     /// Returns the digests of the proofs that opened the connection and renewed it last.
     pub fn sessions(&self) -> impl Iterator<Item = [u8; 32]> + use<> {
         std::iter::once(self.session).chain(self.renewal().digest.as_deref().copied())
+    }
+
+    /// Returns the generation of the newest proof, if its issuer counts them.
+    pub(crate) fn generation(&self) -> Option<CredentialGeneration> {
+        self.renewal().generation.as_deref().cloned()
     }
 
     /// Returns true if the newest proof has an older generation.

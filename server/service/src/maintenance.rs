@@ -47,6 +47,9 @@ impl Maintenance {
                 () = sleep(wait) => {
                     let problem = "settlements could not be written";
                     or_logged(problem, self.writer.expire().await);
+                    if let Hub::Shared(hub) = &*self.hub {
+                        hub.release_receipts().await;
+                    }
                 }
             }
         }
@@ -55,13 +58,17 @@ impl Maintenance {
     /// Ends grace times and other deadlines of the hub, until `stop`. The hub and the database are
     /// maintained independently, since the database may be slow.
     pub(crate) async fn maintain_hub(&self, stop: &CancellationToken) {
+        let hub = match &*self.hub {
+            Hub::Local(hub) => hub,
+            Hub::Shared(hub) => return hub.run(stop).await,
+        };
         let mut ticks = every(Duration::from_millis(100));
         let mut each_second = every(Duration::from_secs(1));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => self.hub.tick(),
-                _ = each_second.tick() => self.hub.trim_streams(),
+                _ = ticks.tick() => hub.tick(),
+                _ = each_second.tick() => hub.trim_streams(),
             }
         }
     }
@@ -123,7 +130,8 @@ mod tests {
 
     use super::*;
     use crate::hub::HubLimits;
-    use crate::hub_notifier::HubNotifier;
+    use crate::hub::local::LocalHub;
+    use crate::hub::local::notifier::HubNotifier;
     use crate::mailbox::Mailbox;
     use crate::testing;
 
@@ -137,8 +145,10 @@ mod tests {
         let store = Store::open(&url, clock.now()).await.unwrap();
         let limits = HubLimits::from(&testing::settings());
         let warm_up_ends_at = clock.steady();
-        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_up_ends_at));
+        let hub = LocalHub::new(Arc::clone(&clock), limits, store.epoch(), warm_up_ends_at);
+        let hub = Arc::new(hub);
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
+        let hub = Arc::new(Hub::Local(hub));
         let (writer, _task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let flag = Arc::new(PresenceFlag::new(store.clone()));
         Maintenance::new((store, writer), hub, clock, (flag, Arc::default()), HOUR)
@@ -149,7 +159,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
         let maintenance = maintenance(directory.path(), Arc::<ManualClock>::clone(&clock)).await;
-        let (store, hub) = (&maintenance.store, &maintenance.hub);
+        let store = &maintenance.store;
+        let Hub::Local(hub) = &*maintenance.hub else { panic!("not shared") };
         let email = Email::parse("alice@mail.example").unwrap();
         let user = store.find_or_create_user(&email, NOW).await.unwrap();
         let session = Session {

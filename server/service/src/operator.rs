@@ -49,8 +49,10 @@ impl Operator {
     /// `storage_unavailable`.
     pub async fn search(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
         let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(from_store)?;
+        let ids: Vec<AppId> = apps.iter().map(|app| app.id).collect();
+        let counts = self.hub.sockets(&ids).await.map_err(from_store)?;
         let with_sockets = |app: App| {
-            let sockets = self.hub.find_topic(app.id).map_or(0, |topic| topic.sockets());
+            let sockets = counts.get(&app.id).copied().unwrap_or(0);
             ApplicationMatch { app, sockets }
         };
         Ok(apps.into_iter().map(with_sockets).collect())

@@ -27,7 +27,8 @@ impl PresenceFlag {
     /// Sets the flag before the first device is shown as connected. Devices that connect during the
     /// write do not wait for it. If the write takes too long, the maintenance repeats it.
     pub(crate) async fn persist_first_connection(&self) {
-        if let Ok(mut written) = self.written.try_lock()
+        if self.is_needed()
+            && let Ok(mut written) = self.written.try_lock()
             && *written != Some(true)
         {
             timeout(FIRST_WRITE, self.write(true, &mut written)).await.ok();
@@ -37,9 +38,14 @@ impl PresenceFlag {
     /// Sets the flag to whether devices are connected, if it is not so already.
     pub(crate) async fn persist(&self, connected: bool) {
         let mut written = self.written.lock().await;
-        if *written != Some(connected) {
+        if self.is_needed() && *written != Some(connected) {
             self.write(connected, &mut written).await;
         }
+    }
+
+    /// Returns false where several servers share presence: the database knows who is connected.
+    fn is_needed(&self) -> bool {
+        self.store.live().is_none()
     }
 
     async fn write(&self, connected: bool, written: &mut Option<bool>) {

@@ -362,11 +362,8 @@ impl ProofVerifier {
                 GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
                 GenerationOutcome::Unchanged => {}
                 GenerationOutcome::Raised(sessions) => {
-                    sessions
-                        .iter()
-                        .for_each(|digest| hub.close_connections_of_session(user, digest));
-                    hub.close_outdated_connections(user, &generation, renewed.as_deref());
-                    hub.note_user_change(user);
+                    hub.end_sessions(user, &sessions).await;
+                    hub.close_outdated_connections(user, &generation, renewed.as_deref()).await;
                 }
             }
             Ok(())

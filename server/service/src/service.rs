@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_core::stream::Stream;
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::{ApiError, Errno};
 use presence_store::{
-    Backup, DiscardedDevelopment, Inspection, Store, StoreError, Writer, WriterTask,
+    Backup, CommitHook, DiscardedDevelopment, Inspection, Store, StoreError, Writer, WriterTask,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,8 +23,11 @@ use crate::attempts::AttemptCounter;
 use crate::devices::Devices;
 use crate::domains::Domains;
 use crate::grants::Grants;
-use crate::hub::{Hub, HubLimits};
-use crate::hub_notifier::HubNotifier;
+use crate::hub::local::LocalHub;
+use crate::hub::local::notifier::HubNotifier;
+use crate::hub::shared::notifier::SharedNotifier;
+use crate::hub::shared::{SharedHub, SharedSettings};
+use crate::hub::{Hub, HubFigures, HubLimits};
 use crate::maintenance::Maintenance;
 use crate::meters::{GaugeValues, ServiceMeters};
 use crate::notifications::{GrantNotifyRate, Notifications};
@@ -147,11 +149,8 @@ impl PresenceService {
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, domain_client, clock, settings } = parts;
         let store = open_store(database, &settings, clock.now()).await?;
-        let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
-        let warm_up_ends_at = clock.steady() + warm_up;
-        let limits = HubLimits::from(&settings);
-        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_up_ends_at));
-        let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
+        let (hub, notifier) = open_hub(&store, &clock, &settings).await?;
+        let hub = Arc::new(hub);
         let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let grant_rate = Arc::new(GrantNotifyRate::new(&settings, Arc::clone(&clock)));
         let limit = Arc::<GrantNotifyRate>::clone(&grant_rate);
@@ -322,15 +321,14 @@ impl PresenceService {
 
     /// Updates the metrics that are only computed when they are read.
     pub fn update_gauges(&self) {
-        let topics = self.shared.hub.topics();
-        let (users, mailboxes) = self.shared.hub.users_and_mailboxes();
+        let HubFigures { app_sockets, users, mailboxes, streams } = self.shared.hub.figures();
         self.meters.set(&GaugeValues {
             devices: self.shared.hub.connected_devices(),
-            app_sockets: topics.iter().map(|(_, topic)| topic.sockets()).sum(),
+            app_sockets,
             users,
             writer: self.shared.writer.waiting(),
             mailboxes,
-            streams: topics.iter().map(|(_, topic)| topic.read(Stream::log_len)).sum(),
+            streams,
         });
     }
 
@@ -380,6 +378,39 @@ impl PresenceService {
         self.shared.grant_rate.prune();
         self.shared.changes.prune();
     }
+}
+
+/// Creates the hub, and its connection to the writer.
+async fn open_hub(
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    settings: &ServiceSettings,
+) -> Result<(Hub, Arc<dyn CommitHook>), StoreError> {
+    let limits = HubLimits::from(settings);
+    if let Some(live) = store.live() {
+        let shared = SharedSettings {
+            limits,
+            warm_up: settings.warm_up,
+            deadline: settings.database_deadline,
+            common: common_settings(settings),
+        };
+        let database = (store.clone(), live.clone());
+        let hub = Arc::new(SharedHub::join(database, Arc::clone(clock), shared).await?);
+        let notifier = Arc::new(SharedNotifier::new(Arc::clone(&hub)));
+        return Ok((Hub::Shared(hub), notifier));
+    }
+    let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
+    let warm_up_ends_at = clock.steady() + warm_up;
+    let hub = LocalHub::new(Arc::clone(clock), limits, store.epoch(), warm_up_ends_at);
+    let hub = Arc::new(hub);
+    let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
+    Ok((Hub::Local(hub), notifier))
+}
+
+/// Returns the settings that all servers of a database must share, for comparison and for people.
+fn common_settings(settings: &ServiceSettings) -> String {
+    let ServiceSettings { grace, receipt_hold, development, .. } = settings;
+    format!("grace {grace:?}, receipt hold {receipt_hold:?}, development mode {development}")
 }
 
 /// Opens the database. In production, what development mode left in it is discarded.

@@ -198,7 +198,7 @@ impl Sessions {
     /// `storage_unavailable`.
     pub async fn list(&self, holder: &AuthenticatedUser) -> Result<Vec<OpenSession>, ApiError> {
         let sessions = self.store.sessions_of(holder.user, self.clock.now()).await;
-        let devices = self.hub.devices_with_sessions(holder.user);
+        let devices = self.hub.devices_with_sessions(holder.user).await.map_err(from_store)?;
         let open = |session: Session| OpenSession {
             id: session_id(&session.digest),
             scope: session.scope,
@@ -249,8 +249,7 @@ impl Sessions {
         let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
         to_end(async move {
             store.delete_sessions(user, &digests).await.map_err(from_store)?;
-            digests.iter().for_each(|digest| hub.close_connections_of_session(user, digest));
-            hub.note_user_change(user);
+            hub.end_sessions(user, &digests).await;
             Ok(())
         })
         .await
@@ -288,7 +287,7 @@ impl Sessions {
     /// time. One that holds a connection open is in use.
     async fn insert(&self, session: Session) -> Result<(), ApiError> {
         let (user, now) = (session.user, session.created_at);
-        let open = self.hub.sessions_of_connections(user);
+        let open = self.hub.sessions_of_connections(user).await.map_err(from_store)?;
         let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
         let use_log = Arc::clone(&self.uses);
         let max = self.settings.sessions_per_user;
@@ -299,8 +298,11 @@ impl Sessions {
             };
             let limit = SessionLimit { max, last_use: &last_use };
             let ended = store.insert_session(&session, limit).await.map_err(from_store)?;
-            ended.iter().for_each(|digest| hub.close_connections_of_session(user, digest));
-            hub.note_user_change(user);
+            if ended.is_empty() {
+                hub.note_user_change(user);
+            } else {
+                hub.end_sessions(user, &ended).await;
+            }
             Ok(())
         })
         .await

@@ -9,13 +9,12 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
+use presence_protocol::ApiError;
 
 use self::stream::{StoredNotifications, StreamedAccount};
 use self::views::{AccountView, DeviceView};
 use super::credential::{AccountAuth, AuthenticatedRequest, SessionAuth};
-use super::operation_error::{
-    DeclaredErrors, NoErrors, OperationError, StorageErrors, declared_errors,
-};
+use super::operation_error::{DeclaredErrors, OperationError, StorageErrors, declared_errors};
 use super::session::done_without_cookie;
 use super::tag::ApiTag;
 use super::views::{DeviceParam, Done, WithHeaders};
@@ -65,12 +64,11 @@ impl AccountApi {
     ///
     /// A device whose connection was lost is listed until its grace time is over.
     #[oai(path = "/devices", method = "get", operation_id = "list_devices")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn devices(
         &self,
         auth: SessionAuth,
-    ) -> Result<Json<DeviceList>, OperationError<NoErrors>> {
-        Ok(Json(DeviceList { devices: devices_of(&auth) }))
+    ) -> Result<Json<DeviceList>, OperationError<StorageErrors>> {
+        Ok(Json(DeviceList { devices: devices_of(&auth).await? }))
     }
 
     /// End a device.
@@ -105,7 +103,7 @@ impl AccountApi {
         let seqs = account.notifications.clone();
         let (service, scope) = (Arc::clone(&auth.context.service), auth.caller.scope);
         let notifications = StoredNotifications::new(service, (user, scope), seqs, export);
-        let view = AccountView::new(account, scope, devices_of(&auth));
+        let view = AccountView::new(account, scope, devices_of(&auth).await?);
         Ok(StreamedAccount::new(view, notifications))
     }
 
@@ -123,6 +121,7 @@ impl AccountApi {
     }
 }
 
-fn devices_of(auth: &AuthenticatedRequest) -> Vec<DeviceView> {
-    auth.service().devices().list(auth.caller.user).into_iter().map(DeviceView::from).collect()
+async fn devices_of(auth: &AuthenticatedRequest) -> Result<Vec<DeviceView>, ApiError> {
+    let devices = auth.service().devices().list(auth.caller.user).await?;
+    Ok(devices.into_iter().map(DeviceView::from).collect())
 }

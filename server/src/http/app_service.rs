@@ -58,7 +58,7 @@ impl AppServiceApi {
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
         let limit = limit.0.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_POLL_PAGE);
-        let page = service.app_services().poll(app_service, after, limit);
+        let page = service.app_services().poll(app_service, after, limit).await?;
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
     }

@@ -7,6 +7,7 @@ use presence_core::Scope;
 use presence_core::roster::DeviceInfo;
 use presence_core::{ApplicationState, UnixMillis};
 use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
+use presence_service::grants::SeenGrant;
 use presence_service::hub::PageVersion;
 use presence_service::sessions::{AuthenticatedUser, OpenSession};
 use presence_service::tickets::TICKET_LIFETIME;
@@ -174,25 +175,22 @@ async fn read(
 ) -> Result<SidebarPage, PageError> {
     let (service, user) = (visitor.service(), caller.user);
     let sessions = service.sessions().list(caller).await?;
-    let grants = service.grants().list(user).await?;
+    let seen = service.grants().list_seen(user).await?;
     let expires_at = sessions.iter().map(|session| session.expires_at).min();
-    let shown = grants.iter().map(|granted| granted.grant).collect();
+    let shown = seen.iter().map(|seen| seen.app.grant).collect();
     service.accounts().note_page(user, shown, expires_at);
     let now = service.now();
-    let statuses: Vec<Status> =
-        grants.iter().map(|granted| service.grants().visible_status(&granted.grant)).collect();
-    let visible_status = status_name(statuses.iter().copied().max().unwrap_or_default());
-    let grants = grants
+    let statuses = seen.iter().map(|seen| seen.visible_status);
+    let visible_status = status_name(statuses.max().unwrap_or_default());
+    let grants = seen
         .into_iter()
-        .zip(statuses)
-        .map(|(granted, status)| {
-            let is_checking = service.grants().is_checking(&granted.grant);
-            GrantRow::new(granted, (status_name(status), is_checking), now)
+        .map(|SeenGrant { app, is_checking, visible_status }| {
+            GrantRow::new(app, (status_name(visible_status), is_checking), now)
         })
         .collect();
     let sessions = sessions.into_iter().map(SessionRow::from).collect();
     let devices: Vec<DeviceRow> =
-        service.devices().list(user).into_iter().map(DeviceRow::from).collect();
+        service.devices().list(user).await?.into_iter().map(DeviceRow::from).collect();
     Ok(SidebarPage { layout, grants, devices, sessions, visible_status })
 }
 

@@ -76,6 +76,9 @@ pub enum StoreError {
     /// A backup cannot be written.
     #[error("the backup {} cannot be written: {}", .0.display(), .1)]
     NotBackedUp(PathBuf, String),
+    /// Other servers that share the database have other settings.
+    #[error("this server has {0}, and the servers that share the database have {1}")]
+    OtherSettings(String, String),
     /// A newer server has migrated the tables.
     #[error("the database is newer than this server: it has the unknown migration {0}")]
     TooNew(String),

@@ -125,6 +125,23 @@ impl Store {
         rows.into_iter().filter_map(|row| row.grant).map(GrantRow::granted_app).collect()
     }
 
+    /// Returns all grants of each of these users who exist.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn grant_sets(
+        &self,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, GrantSet>, StoreError> {
+        let mut sets = HashMap::with_capacity(users.len());
+        for chunk in users.chunks(CHUNK) {
+            let found = read_grant_sets(chunk, self.read()).await?;
+            sets.extend(found.into_iter().map(|of_user| (of_user.user, of_user.set)));
+        }
+        Ok(sets)
+    }
+
     /// Returns the grant of a user for an Application.
     ///
     /// # Errors

@@ -57,6 +57,7 @@ pub use grants::GrantedApp;
 pub use inspection::Inspection;
 pub use live::Live;
 pub use live::apply::{Applied, Link, LiveError, RosterChange};
+pub use live::listen::{Announced, Announcements};
 pub use live::nodes::{Epoch, Joined, NewNode, Node};
 pub use live::orders::Orders;
 pub use live::roster::{SharedHandle, SharedRoster};

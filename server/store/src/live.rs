@@ -10,6 +10,7 @@ pub(crate) mod grants;
 pub(crate) mod streams;
 pub(crate) mod users;
 
+pub(crate) mod listen;
 pub(crate) mod nodes;
 pub(crate) mod orders;
 

@@ -9,7 +9,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Select};
 use crate::error::StoreError;
 use crate::grants::UserGrantRow;
 use crate::rows::{
-    CHUNK, NotificationRow, NotificationState, Sender, notification, padded, time_to_column,
+    CHUNK, NotificationRow, NotificationState, QueueRow, Sender, notification, padded,
+    time_to_column,
 };
 use crate::store::Store;
 use crate::tables::{grant, notification};
@@ -36,6 +37,52 @@ impl Store {
             .filter(notification::Column::LiveOnly.eq(false))
             .filter(grant::Column::Paused.eq(false))
             .filter(grant::Column::WaitingSince.is_null());
+        self.read_page(user, query, now).await
+    }
+
+    /// Returns the `seq` of each notification that waits for devices of these users, in ascending
+    /// order, also of those for connected devices only.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn pending_of(
+        &self,
+        users: &[UserId],
+        now: UnixMillis,
+    ) -> Result<HashMap<UserId, Vec<i64>>, StoreError> {
+        let mut pending: HashMap<UserId, Vec<i64>> = HashMap::new();
+        for chunk in users.chunks(CHUNK) {
+            let query = QueueRow::find()
+                .filter(grant::Column::UserId.is_in(padded(chunk.iter().map(|user| user.0))))
+                .filter(notification::Column::State.eq(NotificationState::PENDING))
+                .filter(notification::Column::ExpiresAt.gt(time_to_column(now)))
+                .filter(grant::Column::Paused.eq(false))
+                .filter(grant::Column::WaitingSince.is_null())
+                .order_by_asc(notification::Column::Seq);
+            let rows: Vec<QueueRow> = query.into_model().all(self.read()).await?;
+            for row in rows {
+                pending.entry(UserId(row.user_id)).or_default().push(row.seq);
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Returns those of a user's notifications that still wait for devices, in the order of
+    /// `seqs`, which is ascending, also those for connected devices only.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn pending_with_live_only(
+        &self,
+        user: UserId,
+        seqs: &[i64],
+        now: UnixMillis,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let query = rows_of(user, seqs)
+            .filter(notification::Column::State.eq(NotificationState::PENDING))
+            .filter(notification::Column::ExpiresAt.gt(time_to_column(now)));
         self.read_page(user, query, now).await
     }
 

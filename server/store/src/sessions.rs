@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilte
 
 use crate::error::StoreError;
 use crate::row_lock::lock_user;
-use crate::rows::{digest, number_to_column, time_to_column};
+use crate::rows::{CHUNK, digest, number_to_column, padded, time_to_column};
 use crate::store::Store;
 use crate::tables::session;
 
@@ -104,6 +104,30 @@ impl Store {
             .all(self.read())
             .await?;
         rows.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Returns those of these digests that are sessions which have not expired.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn existing_sessions(
+        &self,
+        digests: &[[u8; 32]],
+        now: UnixMillis,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut existing = Vec::with_capacity(digests.len());
+        for chunk in digests.chunks(CHUNK) {
+            let rows = session::Entity::find()
+                .filter(session::Column::Digest.is_in(padded(chunk.iter().map(|it| it.to_vec()))))
+                .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
+                .all(self.read())
+                .await?;
+            for row in rows {
+                existing.push(digest("sessions", &row.digest)?);
+            }
+        }
+        Ok(existing)
     }
 
     /// Deletes those of these sessions that belong to a user.

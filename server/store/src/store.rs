@@ -123,7 +123,7 @@ impl Store {
         let explain = |error| database.explain(error);
         let write = database.open_writers().await?;
         database.check(&write).await?;
-        let lock = ServerLock::take(database).await?;
+        let lock = ServerLock::share(database).await?;
         while_migrating(&write, migration::run(&write)).await.map_err(explain)?;
         let epoch = begin_epoch(&write, now).await.map_err(explain)?;
         let read = database.open_readers().await?;

@@ -21,6 +21,7 @@ pub struct DeviceInfo {
     pub since: UnixMillis,
 }
 
+#[derive(Clone)]
 pub(super) enum DeviceState<H> {
     Connected(H),
     /// The connection was lost: the device keeps its presence until the end of the grace time.
@@ -45,17 +46,20 @@ impl<H> DeviceState<H> {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Report {
     pub(super) view: View,
     /// The position in the order of all reports and visibility changes of this user.
     pub(super) order: u64,
 }
 
+#[derive(Clone)]
 pub(super) struct Visibility {
     pub(super) apps: Vec<AppId>,
     pub(super) order: u64,
 }
 
+#[derive(Clone)]
 pub(super) struct Device<H> {
     pub(super) name: DeviceName,
     pub(super) state: DeviceState<H>,

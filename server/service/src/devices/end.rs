@@ -25,7 +25,7 @@ impl Devices {
         device: &DeviceName,
     ) -> Result<EndedDevice, ApiError> {
         let (user, own) = (caller.user, caller.digest);
-        let known = self.hub.devices_with_sessions(user);
+        let known = self.hub.devices_with_sessions(user).await.map_err(from_store)?;
         let known = known.into_iter().find(|(name, _)| name == device).ok_or(Errno::NotFound)?;
         let keeps_session = known.1.contains(&own);
         let mut end = DeviceEnd {
@@ -41,18 +41,16 @@ impl Devices {
             // A connection that is registered after this is refused when its proof is confirmed,
             // and one that was registered before is ended below.
             let recorded = store.end_device(&end).await;
-            let last = hub.end_device(user, &end.device).unwrap_or_default();
+            let last = hub.end_device(user, &end.device).await.map_err(from_store)?;
+            let last = last.unwrap_or_default();
             changes.hide(user);
             let later = without(&own, last.0);
-            end.sessions.iter().for_each(|digest| hub.close_connections_of_session(user, digest));
-            hub.note_user_change(user);
+            hub.end_sessions(user, &end.sessions).await;
             recorded.map_err(from_store)?;
             if later.iter().any(|digest| !end.sessions.contains(digest)) {
                 end.sessions = later;
                 store.end_device(&end).await.map_err(from_store)?;
-                end.sessions
-                    .iter()
-                    .for_each(|digest| hub.close_connections_of_session(user, digest));
+                hub.end_sessions(user, &end.sessions).await;
             }
             hub.note_user_change(user);
             Ok(EndedDevice { keeps_session })

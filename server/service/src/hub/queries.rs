@@ -1,73 +1,265 @@
-//! The queries of the hub, which change nothing.
+//! The questions to the hub, which change nothing but the times of checks.
 
-use std::sync::atomic::Ordering;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use presence_core::UserId;
+use presence_core::model::ApplicationState;
+use presence_core::reader::Reader;
 use presence_core::roster::DeviceInfo;
-use presence_protocol::{AppId, DeviceName, Puid};
+use presence_core::stream::Stream;
+use presence_core::{Grant, UnixMillis, UserId};
+use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, Status};
+use presence_store::StoreError;
 
-use super::Hub;
+use super::topic::Topic;
+use super::{Hub, Subscription, TooManySockets};
+use crate::socket_waker::SocketWaker;
+
+/// A reader of the stream of an Application, to be created.
+pub(crate) enum NewReader {
+    /// One of the protocol of 2013, which gets the offline ones among these users too.
+    Plain(Vec<Puid>),
+    /// One of pages.
+    Paged {
+        /// The cursor to resume at.
+        cursor: Option<String>,
+        /// Set if it gets receipts.
+        receipts: bool,
+    },
+}
+
+impl NewReader {
+    /// Creates the reader.
+    pub(super) fn open(self, stream: &Stream) -> Reader {
+        match self {
+            Self::Plain(users) => Reader::plain(stream, users),
+            Self::Paged { cursor, receipts } => Reader::paged(stream, cursor.as_deref(), receipts),
+        }
+    }
+}
+
+/// The reason why a socket gets no stream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SubscribeError {
+    /// The Application has too many open sockets.
+    #[error(transparent)]
+    TooManySockets(#[from] TooManySockets),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an Application sees of a user, for this user.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SeenByApplication {
+    /// The time of the last check.
+    pub(crate) last_check: Option<UnixMillis>,
+    /// Set if the Application gets each change now.
+    pub(crate) is_checking: bool,
+    /// The status that it sees.
+    pub(crate) status: Status,
+}
+
+/// The numbers that the metrics show.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct HubFigures {
+    pub(crate) app_sockets: usize,
+    pub(crate) users: usize,
+    pub(crate) mailboxes: usize,
+    pub(crate) streams: usize,
+}
 
 impl Hub {
-    /// Returns true if an Application sees a user as anything but offline.
-    pub fn is_visible(&self, app: AppId, puid: Puid) -> bool {
-        self.find_topic(app).is_some_and(|topic| topic.read(|stream| stream.is_visible(puid)))
+    /// Subscribes a socket of an API key to the stream of an Application, which has at most
+    /// `limit` sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub(crate) async fn subscribe(
+        &self,
+        (app, state): (AppId, ApplicationState),
+        (key_id, waker): (i64, Arc<SocketWaker>),
+        limit: usize,
+        reader: NewReader,
+    ) -> Result<Subscription, SubscribeError> {
+        match self {
+            Self::Local(hub) => {
+                let topic = hub.topic(app, state);
+                // The age limit of a cursor must not depend on when maintenance ran last.
+                topic.prune(hub.now());
+                Ok(topic.subscribe(key_id, waker, limit, |stream| reader.open(stream))?)
+            }
+            Self::Shared(hub) => hub.subscribe(app, (key_id, waker), limit, reader).await,
+        }
     }
 
-    /// Returns the grants of a user of which a settlement gets its receipt at once.
-    pub fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {
-        self.with_shard(user, |shard, _| {
-            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
-            let grants = roster.visible_grants().map(|grant| (grant.app, grant.puid));
-            self.topics.with_immediate_receipts(grants)
-        })
+    /// Returns what an Application sees of users who have a grant.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn query(
+        &self,
+        (app, state): (AppId, ApplicationState),
+        users: &[Puid],
+    ) -> Result<HashMap<Puid, PresenceUpdate>, StoreError> {
+        match self {
+            Self::Local(hub) => {
+                let topic = hub.topic(app, state);
+                topic.record_check_of(users.iter().copied());
+                let latest =
+                    |stream: &Stream| users.iter().map(|uid| (*uid, stream.latest(*uid))).collect();
+                Ok(topic.read(latest))
+            }
+            Self::Shared(hub) => hub.query(app, users).await,
+        }
     }
 
-    /// Returns true if a device of the user is connected.
-    pub fn is_connected(&self, user: UserId) -> bool {
-        self.with_shard(user, |shard, _| {
-            shard.get_mut(user).is_some_and(|roster| roster.handles().next().is_some())
-        })
+    /// Returns the users whom an Application sees as anything but offline, after one of them, in
+    /// the order of PUIDs.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn poll(
+        &self,
+        (app, state): (AppId, ApplicationState),
+        after: Option<Puid>,
+        limit: usize,
+    ) -> Result<Vec<PresenceUpdate>, StoreError> {
+        match self {
+            Self::Local(hub) => {
+                let topic = hub.topic(app, state);
+                topic.record_check();
+                Ok(topic.read(|stream| stream.visible_after(after).take(limit).cloned().collect()))
+            }
+            Self::Shared(hub) => hub.poll(app, after, limit).await,
+        }
+    }
+
+    /// Returns what each Application sees of a user. `grants` have the last check of all users that
+    /// the database holds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn seen_by(
+        &self,
+        grants: &[(Grant, Option<UnixMillis>)],
+    ) -> Result<Vec<SeenByApplication>, StoreError> {
+        match self {
+            Self::Local(hub) => {
+                Ok(grants.iter().map(|(grant, stored)| hub.seen_by(grant, *stored)).collect())
+            }
+            Self::Shared(hub) => hub.seen_by(grants).await,
+        }
+    }
+
+    /// Returns the numbers of open sockets of Applications, at all servers.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn sockets(
+        &self,
+        apps: &[AppId],
+    ) -> Result<HashMap<AppId, usize>, StoreError> {
+        match self {
+            Self::Local(hub) => {
+                let sockets = |app: &AppId| hub.find_topic(*app).map_or(0, |topic| topic.sockets());
+                Ok(apps.iter().map(|app| (*app, sockets(app))).collect())
+            }
+            Self::Shared(hub) => hub.sockets(apps).await,
+        }
     }
 
     /// Returns the devices of a user that are connected or in their grace time.
-    pub fn devices_of(&self, user: UserId) -> Vec<DeviceInfo> {
-        self.with_shard(user, |shard, _| {
-            shard.get_mut(user).map(|roster| roster.devices()).unwrap_or_default()
-        })
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn devices_of(&self, user: UserId) -> Result<Vec<DeviceInfo>, StoreError> {
+        match self {
+            Self::Local(hub) => Ok(hub.devices_of(user)),
+            Self::Shared(hub) => hub.devices_of(user).await,
+        }
     }
 
     /// Returns the devices of a user that are connected or in their grace time, each with the
-    /// sessions that hold it open.
-    pub fn devices_with_sessions(&self, user: UserId) -> Vec<(DeviceName, Vec<[u8; 32]>)> {
-        self.with_shard(user, |shard, _| {
-            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
-            let devices = roster.last_handles();
-            devices.map(|(name, mailbox)| (name.clone(), mailbox.admissions().0)).collect()
-        })
+    /// sessions that let it in.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn devices_with_sessions(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<(DeviceName, Vec<[u8; 32]>)>, StoreError> {
+        match self {
+            Self::Local(hub) => Ok(hub.devices_with_sessions(user)),
+            Self::Shared(hub) => hub.devices_with_sessions(user).await,
+        }
     }
 
     /// Returns the digests of the sessions and proofs that hold connections of a user open.
-    pub fn sessions_of_connections(&self, user: UserId) -> Vec<[u8; 32]> {
-        self.with_shard(user, |shard, _| {
-            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
-            roster.handles().flat_map(|mailbox| mailbox.sessions()).collect()
-        })
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn sessions_of_connections(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        match self {
+            Self::Local(hub) => Ok(hub.sessions_of_connections(user)),
+            Self::Shared(hub) => hub.sessions_of_connections(user).await,
+        }
     }
 
-    /// Returns true if devices of an earlier run may still be reconnecting.
-    pub fn is_warming_up(&self) -> bool {
-        !self.warmed_up.load(Ordering::Acquire)
+    /// Returns true if a visibility list shows a device to no Application that does not see it
+    /// already. A device that the hub does not know is seen by none.
+    pub(crate) fn narrows_visibility(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+        apps: &[AppId],
+    ) -> bool {
+        match self {
+            Self::Local(hub) => hub.narrows_visibility(user, device, apps),
+            Self::Shared(hub) => hub.narrows_visibility(user, device, apps),
+        }
     }
 
-    /// Returns the number of open device connections.
-    pub fn connected_devices(&self) -> usize {
-        self.devices.load(Ordering::Relaxed)
+    /// Returns true if devices of before may still be reconnecting.
+    pub(crate) fn is_warming_up(&self) -> bool {
+        match self {
+            Self::Local(hub) => hub.is_warming_up(),
+            Self::Shared(hub) => hub.is_warming_up(),
+        }
     }
 
-    /// Returns the number of users with a device that is connected or remembered, and the number
-    /// of notifications in mailboxes.
-    pub fn users_and_mailboxes(&self) -> (usize, usize) {
-        self.shards.users_and_mailboxes()
+    /// Returns the number of open device connections of this server.
+    pub(crate) fn connected_devices(&self) -> usize {
+        match self {
+            Self::Local(hub) => hub.connected_devices(),
+            Self::Shared(hub) => hub.connected_devices(),
+        }
+    }
+
+    /// Returns the streams that this server holds, with their sockets.
+    pub(crate) fn topics(&self) -> Vec<(AppId, Arc<Topic>)> {
+        match self {
+            Self::Local(hub) => hub.topics(),
+            Self::Shared(hub) => hub.topics(),
+        }
+    }
+
+    /// Returns the numbers of this server for the metrics.
+    pub(crate) fn figures(&self) -> HubFigures {
+        match self {
+            Self::Local(hub) => hub.figures(),
+            Self::Shared(hub) => hub.figures(),
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::meters::TopicMeters;
 use crate::socket_waker::SocketWaker;
 
 /// The stream of one Application with its subscribers.
-pub struct Topic {
+pub(crate) struct Topic {
     clock: Arc<dyn Clock>,
     /// The schedule of held updates, if there is a delay.
     schedule: Option<Schedule>,
@@ -66,7 +66,7 @@ pub struct TooManySockets;
 impl Topic {
     /// Creates the topic of a stream. Updates wait at most `delay`, until moments that are random
     /// for each Application.
-    pub(super) fn new(
+    pub(in crate::hub) fn new(
         stream: Stream,
         meters: TopicMeters,
         clock: Arc<dyn Clock>,
@@ -89,7 +89,7 @@ impl Topic {
     }
 
     /// Changes the stream, and wakes the sockets if there is something new to read.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Stream) -> T) -> T {
+    pub(in crate::hub) fn change<T>(&self, change: impl FnOnce(&mut Stream) -> T) -> T {
         self.with(|inner| {
             let before = inner.stream.head();
             let result = change(&mut inner.stream);
@@ -101,13 +101,13 @@ impl Topic {
     }
 
     /// Returns true if updates of devices are held until the next moment of the schedule.
-    pub(super) fn holds_updates(&self) -> bool {
+    pub(in crate::hub) fn holds_updates(&self) -> bool {
         self.schedule.is_some()
     }
 
     /// Publishes the held updates if their moment has come. Calls `appeared` for each user whom the
     /// Application begins to see.
-    pub(super) fn publish_due(&self, appeared: impl Fn(&mut Stream, Puid)) {
+    pub(in crate::hub) fn publish_due(&self, appeared: impl Fn(&mut Stream, Puid)) {
         let steady = self.clock.steady();
         if !self.schedule.as_ref().is_some_and(|schedule| schedule.is_due(steady)) {
             return;
@@ -121,7 +121,7 @@ impl Topic {
     }
 
     /// Reads from the stream.
-    pub fn read<T>(&self, read: impl FnOnce(&Stream) -> T) -> T {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Stream) -> T) -> T {
         self.with(|inner| read(&inner.stream))
     }
 
@@ -130,7 +130,7 @@ impl Topic {
     /// # Errors
     ///
     /// [`TooManySockets`] if `limit` sockets are open.
-    pub fn subscribe(
+    pub(crate) fn subscribe(
         self: &Arc<Self>,
         key_id: i64,
         waker: Arc<SocketWaker>,
@@ -145,12 +145,12 @@ impl Topic {
             let number = inner.last_number;
             inner.sockets.push(SubscribedSocket { number, key_id, waker });
             let reader = open(&inner.stream);
-            Ok(Subscription { topic: Arc::clone(self), number, reader })
+            Ok(Subscription { topic: Arc::clone(self), number, reader, guard: None })
         })
     }
 
     /// Closes the sockets of one API key, or of all.
-    pub fn close(&self, key_id: Option<i64>, code: CloseCode) {
+    pub(crate) fn close(&self, key_id: Option<i64>, code: CloseCode) {
         self.with(|inner| {
             let is_of_key =
                 |socket: &&SubscribedSocket| key_id.is_none_or(|id| socket.key_id == id);
@@ -158,37 +158,46 @@ impl Topic {
         });
     }
 
+    /// Returns the keys of the open sockets.
+    pub(crate) fn keys(&self) -> Vec<i64> {
+        self.with(|inner| inner.sockets.iter().map(|socket| socket.key_id).collect())
+    }
+
     /// Wakes all sockets.
-    pub fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         self.with(Inner::wake_all);
     }
 
     /// Records that the Application has checked all its users.
-    pub fn record_check(&self) {
+    pub(crate) fn record_check(&self) {
         let now = self.clock.now();
         self.with(|inner| inner.checks.record_all(now));
     }
 
     /// Records that the Application has checked these users, who have a grant.
-    pub fn record_check_of(&self, users: impl Iterator<Item = Puid>) {
+    pub(crate) fn record_check_of(&self, users: impl Iterator<Item = Puid>) {
         let now = self.clock.now();
         self.with(|inner| inner.checks.record_users(users, now));
     }
 
     /// Returns the time of the last check of all users. While a socket is open, this is now.
-    pub fn last_check(&self) -> Option<UnixMillis> {
+    pub(crate) fn last_check(&self) -> Option<UnixMillis> {
         let now = self.clock.now();
         self.with(|inner| inner.last_check(now))
     }
 
     /// Returns true if the Application gets each change of a user now, through an open socket.
-    pub fn is_checking(&self, grant: &Grant) -> bool {
+    pub(crate) fn is_checking(&self, grant: &Grant) -> bool {
         !grant.is_suspended() && self.sockets() > 0
     }
 
     /// Returns the time of the last check of a user. `stored` is the last check of all users before
     /// the start of the server.
-    pub fn last_check_of(&self, grant: &Grant, stored: Option<UnixMillis>) -> Option<UnixMillis> {
+    pub(crate) fn last_check_of(
+        &self,
+        grant: &Grant,
+        stored: Option<UnixMillis>,
+    ) -> Option<UnixMillis> {
         let now = self.clock.now();
         self.with(|inner| {
             // After a restart it is not known if a stored check was before the pause. Nor is it
@@ -201,7 +210,7 @@ impl Topic {
 
     /// Records that the grant of a user is suspended, or no longer. `stored` is the last check of
     /// all users before the start of the server.
-    pub fn set_suspended(&self, puid: Puid, suspended: bool, stored: Option<UnixMillis>) {
+    pub(crate) fn set_suspended(&self, puid: Puid, suspended: bool, stored: Option<UnixMillis>) {
         let now = self.clock.now();
         self.with(|inner| {
             let of_all = inner.last_check_since_start(stored, now);
@@ -210,25 +219,25 @@ impl Topic {
     }
 
     /// Forgets all checks, since the domain of the Application has changed.
-    pub fn forget_checks(&self) {
+    pub(crate) fn forget_checks(&self) {
         let now = self.clock.now();
         self.with(|inner| inner.checks.forget_all(now));
     }
 
     /// Ends the grant of a user in the stream.
-    pub(super) fn revoke(&self, puid: Puid) {
+    pub(in crate::hub) fn revoke(&self, puid: Puid) {
         let now = self.clock.now();
         self.change(|stream| stream.revoke(puid, now));
         self.with(|inner| inner.checks.forget(puid));
     }
 
     /// Removes log entries of the stream that are too old.
-    pub fn prune(&self, now: UnixMillis) {
+    pub(crate) fn prune(&self, now: UnixMillis) {
         self.with(|inner| inner.stream.prune(now));
     }
 
     /// Returns the number of open sockets.
-    pub fn sockets(&self) -> usize {
+    pub(crate) fn sockets(&self) -> usize {
         self.with(|inner| inner.sockets.len())
     }
 
@@ -242,9 +251,17 @@ pub struct Subscription {
     topic: Arc<Topic>,
     number: u64,
     reader: Reader,
+    /// What ends with the subscription, if there is something.
+    guard: Option<Box<dyn Send + Sync>>,
 }
 
 impl Subscription {
+    /// Lets something end with the subscription.
+    pub(in crate::hub) fn with_guard(mut self, guard: impl Send + Sync + 'static) -> Self {
+        self.guard = Some(Box::new(guard));
+        self
+    }
+
     /// Returns the next frames, each a JSON text, or none if there is nothing new.
     ///
     /// # Errors
@@ -263,6 +280,7 @@ impl Drop for Subscription {
             inner.checks.record_all(now);
             inner.sockets.retain(|socket| socket.number != self.number);
         });
+        drop(self.guard.take());
     }
 }
 

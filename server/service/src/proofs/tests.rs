@@ -11,6 +11,7 @@ use presence_store::SessionLimit;
 
 use super::*;
 use crate::hub::HubLimits;
+use crate::hub::local::LocalHub;
 use crate::testing;
 
 const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
@@ -31,7 +32,8 @@ impl ProofFixture {
         let store = Store::open(&url, NOW).await.unwrap();
         let settings = Arc::new(testing::settings());
         let limits = HubLimits::from(settings.as_ref());
-        let hub = Hub::new(Arc::clone(&clock), limits, store.epoch(), clock.steady());
+        let hub = LocalHub::new(Arc::clone(&clock), limits, store.epoch(), clock.steady());
+        let hub = Hub::Local(Arc::new(hub));
         let email = Email::parse("alice@mail.example").unwrap();
         let user = store.find_or_create_user(&email, NOW).await.unwrap();
         let (dispatcher, hub) = (Arc::new(Dispatcher::new()), Arc::new(hub));

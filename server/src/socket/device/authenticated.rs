@@ -103,6 +103,10 @@ impl DeviceAuthenticated {
         match channel.service.devices().apply(&self.connection, command) {
             CommandOutcome::Done => replies.ok(),
             CommandOutcome::Settling(reply) => self.settle(reply, channel),
+            CommandOutcome::Changing(change) => {
+                let changing = async move { DeviceWorkResult::Settled(change.await) };
+                self.work = Some(Box::pin(channel.log.instrument(changing)));
+            }
         }
     }
 

@@ -7,8 +7,9 @@ pub(super) fn bigints(values: impl IntoIterator<Item = i64>) -> Value {
     array(ArrayType::BigInt, values.into_iter().map(Value::from))
 }
 
+/// Returns numbers that are not negative, with -1 for none: an array has no empty places.
 pub(super) fn optional_bigints(values: impl IntoIterator<Item = Option<i64>>) -> Value {
-    array(ArrayType::BigInt, values.into_iter().map(Value::from))
+    bigints(values.into_iter().map(|value| value.unwrap_or(-1)))
 }
 
 pub(super) fn ints(values: impl IntoIterator<Item = i32>) -> Value {
@@ -19,16 +20,18 @@ pub(super) fn smallints(values: impl IntoIterator<Item = i16>) -> Value {
     array(ArrayType::SmallInt, values.into_iter().map(Value::from))
 }
 
+/// Returns numbers that are not negative, with -1 for none.
 pub(super) fn optional_smallints(values: impl IntoIterator<Item = Option<i16>>) -> Value {
-    array(ArrayType::SmallInt, values.into_iter().map(Value::from))
+    smallints(values.into_iter().map(|value| value.unwrap_or(-1)))
 }
 
 pub(super) fn texts(values: impl IntoIterator<Item = String>) -> Value {
     array(ArrayType::String, values.into_iter().map(Value::from))
 }
 
+/// Returns texts, each after a sign, with an empty text for none.
 pub(super) fn optional_texts(values: impl IntoIterator<Item = Option<String>>) -> Value {
-    array(ArrayType::String, values.into_iter().map(Value::from))
+    texts(values.into_iter().map(|value| value.map_or_else(String::new, |it| format!("={it}"))))
 }
 
 pub(super) fn blobs(values: impl IntoIterator<Item = Vec<u8>>) -> Value {

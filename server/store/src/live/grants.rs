@@ -132,7 +132,7 @@ impl Live {
     ) -> Result<Announcement, StoreError> {
         let draft = Draft {
             switched: vec![(app, active)],
-            orders: Orders { users: Vec::new(), apps: vec![app] },
+            orders: Orders { apps: vec![app], ..Orders::default() },
             ..Draft::default()
         };
         draft.write(self, txn).await
@@ -185,7 +185,7 @@ struct Draft {
 impl Draft {
     fn add(&mut self, event: &CommittedEvent, locked: &mut HashMap<UserId, SharedRoster>) {
         match event {
-            CommittedEvent::Queued(notification) => self.orders.users.push(notification.user),
+            CommittedEvent::Queued(notification) => self.orders.receivers.push(notification.user),
             CommittedEvent::Receipt(app, receipt) => self.receipts.push((*app, *receipt)),
             CommittedEvent::Taken(..)
             | CommittedEvent::Released(..)
@@ -230,8 +230,10 @@ impl Draft {
         live: &Live,
         txn: &DatabaseTransaction,
     ) -> Result<Announcement, StoreError> {
-        self.orders.users.sort_unstable();
-        self.orders.users.dedup();
+        for users in [&mut self.orders.users, &mut self.orders.receivers] {
+            users.sort_unstable();
+            users.dedup();
+        }
         self.write_rosters(txn).await?;
         let mut moved = self.tell(live, txn).await?;
         let removed = live.numbers(&self.removed, txn).await?;
@@ -260,7 +262,7 @@ impl Draft {
             blobs(self.rosters.values().map(encode)),
             optional_bigints(self.rosters.values().map(due)),
         ];
-        let sql = "UPDATE live_users u SET rev = u.rev + 1, roster = q.roster, due_at = q.due \
+        let sql = "UPDATE live_users u SET rev = u.rev + 1, roster = q.roster, due_at = NULLIF(q.due, -1) \
                    FROM unnest($1, $2, $3) q(id, roster, due) WHERE u.user_id = q.id";
         execute(txn, sql, values).await?;
         Ok(())

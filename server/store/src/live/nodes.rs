@@ -110,6 +110,18 @@ impl Live {
         Ok(epoch)
     }
 
+    /// Returns the time of the database.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn now(&self) -> Result<UnixMillis, StoreError> {
+        let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let rows = query(self.read(), sql, []).await?;
+        let row = rows.first().ok_or(StoreError::CorruptRow("live_epoch"))?;
+        time_from_column("live_epoch", row.try_get_by_index(0)?)
+    }
+
     /// Returns the epoch, `None` if the live tables were emptied.
     ///
     /// # Errors
@@ -136,7 +148,7 @@ impl Live {
     ///
     /// `Unavailable`.
     pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let sql = "SELECT n.id, n.name, n.version, n.counter, COALESCE(l.state, 0), n.figures \
+        let sql = "SELECT n.id, n.name, n.version, n.counter, COALESCE(l.state, 0::smallint), n.figures \
                    FROM nodes n LEFT JOIN live_nodes l ON l.id = n.id ORDER BY n.started_at, n.id";
         let rows = query(self.read(), sql, []).await?;
         rows.iter()

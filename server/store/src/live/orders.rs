@@ -14,6 +14,8 @@ use crate::rows::time_to_column;
 const USERS: i16 = 0;
 /// The kind of a note about Applications.
 const APPS: i16 = 1;
+/// The kind of a note about users who have new notifications, and nothing else.
+const RECEIVERS: i16 = 2;
 
 /// The channel of PostgreSQL's notifications, on which moved streams and new notes are announced.
 pub(crate) const CHANNEL: &str = "presence";
@@ -27,12 +29,14 @@ pub struct Orders {
     pub users: Vec<UserId>,
     /// Applications whose state or keys have changed.
     pub apps: Vec<AppId>,
+    /// Users who have new notifications.
+    pub receivers: Vec<UserId>,
 }
 
 impl Orders {
     /// Returns true if there is nothing to look at.
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.apps.is_empty()
+        self.users.is_empty() && self.apps.is_empty() && self.receivers.is_empty()
     }
 }
 
@@ -44,12 +48,17 @@ impl Live {
         db: &C,
     ) -> Result<(), StoreError> {
         let numbers = self.numbers(&orders.apps, db).await?;
-        let users = orders.users.iter().map(|user| user.0);
-        let apps = numbers.values().map(|number| i64::from(*number));
-        for (kind, subjects) in [(USERS, bigints(users)), (APPS, bigints(apps))] {
+        let users = |users: &[UserId]| users.iter().map(|user| user.0).collect::<Vec<_>>();
+        let apps = numbers.values().map(|number| i64::from(*number)).collect();
+        let notes =
+            [(USERS, users(&orders.users)), (APPS, apps), (RECEIVERS, users(&orders.receivers))];
+        for (kind, subjects) in notes {
+            if subjects.is_empty() {
+                continue;
+            }
+            let subjects = bigints(subjects);
             let sql = "INSERT INTO orders (kind, subjects, created_at) SELECT $1, $2, \
-                       floor(extract(epoch FROM clock_timestamp()) * 1000) \
-                       WHERE cardinality($2) > 0";
+                       floor(extract(epoch FROM clock_timestamp()) * 1000)";
             execute(db, sql, [kind.into(), subjects]).await?;
         }
         Ok(())
@@ -89,14 +98,17 @@ impl Live {
         for row in query(self.read(), sql, [number.into()]).await? {
             let (id, kind): (i64, i16) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             let subjects: Vec<i64> = row.try_get_by_index(2)?;
-            let orders = if kind == USERS {
-                Orders { users: subjects.into_iter().map(UserId).collect(), apps: Vec::new() }
-            } else {
-                let numbers: Vec<i32> =
-                    subjects.into_iter().filter_map(|number| number.try_into().ok()).collect();
-                let apps = self.apps(&numbers).await?.into_values().collect();
-                Orders { users: Vec::new(), apps }
-            };
+            let users = || subjects.iter().copied().map(UserId).collect();
+            let mut orders = Orders::default();
+            match kind {
+                USERS => orders.users = users(),
+                RECEIVERS => orders.receivers = users(),
+                _ => {
+                    let numbers: Vec<i32> =
+                        subjects.iter().filter_map(|number| (*number).try_into().ok()).collect();
+                    orders.apps = self.apps(&numbers).await?.into_values().collect();
+                }
+            }
             found.push((id, orders));
         }
         Ok(found)

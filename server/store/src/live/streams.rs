@@ -1,10 +1,12 @@
 //! The streams of Applications: their starts, rows and entries, as servers read them.
 
+use std::collections::HashMap;
+
 use presence_core::stream::replica::{ReplicaStart, SharedEntry, SharedItem, SharedRow};
 use presence_core::view::status_from_code;
 use presence_core::{UnixMillis, View};
 use presence_protocol::app::{Receipt, ReceiptState};
-use presence_protocol::{AppId, OfflineCause, Puid, StatusText};
+use presence_protocol::{AppId, OfflineCause, Puid, Status, StatusText};
 use sea_orm::QueryResult;
 use sha2::{Digest, Sha256};
 
@@ -138,6 +140,34 @@ impl Live {
         query(self.read(), sql, [(*number).into(), puids]).await?.iter().map(row).collect()
     }
 
+    /// Returns the status that each Application sees of a user of it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn statuses(
+        &self,
+        grants: &[(AppId, Puid)],
+    ) -> Result<HashMap<Puid, Status>, StoreError> {
+        let apps: Vec<AppId> = grants.iter().map(|(app, _)| *app).collect();
+        let numbers = self.numbers(&apps, self.read()).await?;
+        let known: Vec<(i32, Puid)> =
+            grants.iter().filter_map(|(app, puid)| Some((*numbers.get(app)?, *puid))).collect();
+        let sql = "SELECT encode(uuid_send(w.puid), 'hex'), w.status \
+                   FROM unnest($1, $2::uuid[]) g(app, puid) \
+                   JOIN live_streams s ON s.app = g.app AND s.active \
+                   JOIN live_now w ON w.app = g.app AND w.puid = g.puid";
+        let apps = ints(known.iter().map(|(app, _)| *app));
+        let puids = texts(known.iter().map(|(_, puid)| puid.to_string()));
+        let mut statuses = HashMap::new();
+        for row in query(self.read(), sql, [apps, puids]).await? {
+            let puid: String = row.try_get_by_index(0)?;
+            let view = view(Some(row.try_get_by_index(1)?), None)?;
+            statuses.insert(id("live_now", &puid)?, view.status);
+        }
+        Ok(statuses)
+    }
+
     /// Returns the next entries of several streams after these places, in the order of places, at
     /// most some thousands of each.
     ///
@@ -211,15 +241,12 @@ impl Live {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn sockets(
-        &self,
-        apps: &[AppId],
-    ) -> Result<std::collections::HashMap<AppId, usize>, StoreError> {
+    pub async fn sockets(&self, apps: &[AppId]) -> Result<HashMap<AppId, usize>, StoreError> {
         let numbers = self.numbers(apps, self.read()).await?;
         let sql = "SELECT app, sum(sockets)::bigint FROM live_sockets WHERE app = ANY ($1) \
                    GROUP BY app";
         let rows = query(self.read(), sql, [ints(numbers.values().copied())]).await?;
-        let mut counts = std::collections::HashMap::new();
+        let mut counts = HashMap::new();
         for row in rows {
             let (number, count): (i32, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             if let Some((app, _)) = numbers.iter().find(|(_, known)| **known == number) {

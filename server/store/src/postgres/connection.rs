@@ -19,8 +19,8 @@ const READ_CONNECTIONS: u32 = 4;
 /// The number of connections that write: one for the writer's task, others for single changes.
 const WRITE_CONNECTIONS: u32 = 4;
 
-/// The number of connections for changes of shared presence: one for batches, one for
-/// announcements.
+/// The number of connections for changes of shared presence: one for batches, one for what is
+/// announced to all servers, and one for what they announce.
 const LANE_CONNECTIONS: u32 = 3;
 /// The settings of these connections.
 const LANE_SETTINGS: [(&str, &str); 4] = [

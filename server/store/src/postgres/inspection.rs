@@ -17,7 +17,7 @@ pub(crate) async fn inspect(database: &PostgresDatabase) -> Result<Inspection, S
     migration::refuse_newer(&applied)?;
     can_create_tables(&db).await.map_err(explain)?;
     db.close_by_ref().await.map_err(|error| explain(error.into()))?;
-    let in_use = match ServerLock::take(database).await {
+    let in_use = match ServerLock::take_alone(database).await {
         Ok(lock) => {
             lock.release().await;
             false

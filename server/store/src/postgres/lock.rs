@@ -1,4 +1,4 @@
-//! The lock of a PostgreSQL database, which tells whether a server uses it.
+//! The lock of a PostgreSQL database, which tells whether servers use it.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
@@ -15,18 +15,27 @@ const MIGRATION_LOCK: i64 = SERVER_LOCK + 1;
 pub(crate) struct ServerLock(DatabaseConnection);
 
 impl ServerLock {
-    /// Takes the lock that only one server can hold.
+    /// Takes the lock that all servers of a database hold in common.
     ///
     /// # Errors
     ///
-    /// `InUse`, and those of a connection.
-    pub(crate) async fn take(database: &PostgresDatabase) -> Result<Self, StoreError> {
+    /// `InUse` while a command has the database for itself, and those of a connection.
+    pub(crate) async fn share(database: &PostgresDatabase) -> Result<Self, StoreError> {
+        Self::take(database, "SELECT pg_try_advisory_lock_shared($1)").await
+    }
+
+    /// Takes the lock for a command that needs the database for itself.
+    ///
+    /// # Errors
+    ///
+    /// `InUse` while a server uses the database, and those of a connection.
+    pub(crate) async fn take_alone(database: &PostgresDatabase) -> Result<Self, StoreError> {
+        Self::take(database, "SELECT pg_try_advisory_lock($1)").await
+    }
+
+    async fn take(database: &PostgresDatabase, sql: &str) -> Result<Self, StoreError> {
         let db = database.open_one().await?;
-        let query = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT pg_try_advisory_lock($1)",
-            [SERVER_LOCK.into()],
-        );
+        let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [SERVER_LOCK.into()]);
         let row = db.query_one_raw(query).await.map_err(|error| database.explain(error.into()))?;
         let is_taken = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false);
         if is_taken { Ok(Self(db)) } else { Err(StoreError::InUse(database.name().into())) }

@@ -31,6 +31,8 @@ pub struct LoadedUser {
     pub pending: Vec<Notification>,
     /// The `seq` of each further notification to deliver, in the same order.
     pub later: Vec<i64>,
+    /// The `seq` of each notification for devices that were connected at its time.
+    pub live_only: Vec<i64>,
     /// The greatest `seq` so far, over all users: nothing to deliver up to it is missing.
     pub up_to: i64,
     /// The grants with taken notifications.
@@ -113,8 +115,9 @@ async fn read_queues(
             if !draft.loaded.taken.contains(&grant) {
                 draft.loaded.taken.push(grant);
             }
-        } else if !row.live_only
-            && row.expires_at > time_to_column(txn.now)
+        } else if row.live_only {
+            draft.loaded.live_only.push(row.seq);
+        } else if row.expires_at > time_to_column(txn.now)
             && draft.senders.contains_key(&row.app_id)
             && !draft.settled.contains(&row.id)
         {

@@ -1,6 +1,6 @@
 -- Applies the changes of a server to the rosters of users, sorted by user, with the changes of what
 -- Applications see. A roster is written only if the user's revision is still `p_rev`; -1 stands
--- for a user without a roster. With `p_grants`, unless it is -1, the grants of the user must still
+-- for a user without a roster. A due time is -1 for none. With `p_grants`, unless it is -1, the grants of the user must still
 -- have this revision. Returns a row for each user who was refused, with the revision and the roster
 -- of today, and for each who had no roster, with the new revision; then one with the time.
 CREATE FUNCTION presence_apply_1(
@@ -35,7 +35,7 @@ BEGIN
     WHERE CASE WHEN q.rev < 0 THEN u.roster <> '' ELSE u.rev <> q.rev END
       OR (q.grants >= 0 AND q.grants IS DISTINCT FROM (SELECT s.revision FROM users s WHERE s.id = q.id));
   refused := COALESCE(refused, '{}');
-  UPDATE live_users u SET rev = u.rev + 1, roster = q.roster, due_at = q.due
+  UPDATE live_users u SET rev = u.rev + 1, roster = q.roster, due_at = NULLIF(q.due, -1)
     FROM unnest(p_user, p_roster, p_due) q(id, roster, due)
     WHERE u.user_id = q.id AND q.id <> ALL (refused);
   IF cardinality(p_come) > 0 THEN

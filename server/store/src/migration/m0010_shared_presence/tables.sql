@@ -41,7 +41,7 @@ CREATE TABLE server_keys (name text PRIMARY KEY, content bytea NOT NULL);
 
 -- The time since which the live tables were filled.
 CREATE UNLOGGED TABLE live_epoch (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
   -- A random number.
   id bigint NOT NULL,
   -- The start in seconds since 1970, greater than that of every earlier epoch.

@@ -1,7 +1,7 @@
 -- Writes changes of what Applications see, at most one of each user of an Application, and returns
 -- the Applications whose streams have new entries. What an Application has seen already is left
 -- out. The entries of an Application are in the order of pseudonyms, which says nothing about the
--- order of the changes.
+-- order of the changes. A cause is -1 for none. A text comes after a sign, and is empty for none.
 CREATE FUNCTION presence_tell_1(
   p_at bigint,
   p_app integer[], p_puid uuid[], p_kind smallint[], p_status smallint[], p_cause smallint[], p_text text[]
@@ -19,7 +19,9 @@ BEGIN
   END IF;
   -- This statement begins after the locks are taken, so it sees what their last holders wrote.
   WITH told AS MATERIALIZED (
-    SELECT * FROM unnest(p_app, p_puid, p_kind, p_status, p_cause, p_text)
+    SELECT app, puid, kind, status, NULLIF(cause, -1) AS cause,
+      CASE WHEN text = '' THEN NULL ELSE substr(text, 2) END AS text
+    FROM unnest(p_app, p_puid, p_kind, p_status, p_cause, p_text)
       AS t(app, puid, kind, status, cause, text)
   ), heads AS MATERIALIZED (
     SELECT s.app, COALESCE(

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::hub::{DeviceConnection, HubLimits, Subscription};
+use crate::hub::local::LocalConnection;
+use crate::hub::{HubLimits, Subscription};
 use crate::mailbox::Mailbox;
 
 const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
@@ -22,7 +23,7 @@ const PUID: Puid = Puid::from_bits(2);
 struct NotifierFixture {
     directory: TempDir,
     store: Store,
-    hub: Arc<Hub>,
+    hub: Arc<LocalHub>,
     writer: Writer,
     tasks: JoinSet<()>,
     user: UserId,
@@ -32,7 +33,7 @@ struct NotifierFixture {
 /// the writer asks after it has taken the releases of the group, and before the commit.
 struct VisibilityHook {
     notifier: HubNotifier,
-    connection: DeviceConnection,
+    connection: LocalConnection,
     before: Option<Vec<AppId>>,
     after: Option<Vec<AppId>>,
 }
@@ -74,7 +75,7 @@ impl CommitHook for VisibilityHook {
     }
 }
 
-fn hub(store: &Store) -> Arc<Hub> {
+fn hub(store: &Store) -> Arc<LocalHub> {
     let clock = Arc::new(ManualClock::new(NOW));
     let retention = Retention { entries: 100, age: Duration::from_hours(1), bytes: usize::MAX };
     let receipt_hold = Duration::ZERO;
@@ -87,7 +88,7 @@ fn hub(store: &Store) -> Arc<Hub> {
         update_delay: Duration::ZERO,
     };
     let steady = clock.steady();
-    Arc::new(Hub::new(clock, limits, store.epoch(), steady))
+    Arc::new(LocalHub::new(clock, limits, store.epoch(), steady))
 }
 
 fn online() -> View {
@@ -133,7 +134,7 @@ impl NotifierFixture {
     /// Replaces the writer by one whose hook changes the visibility of the user.
     fn start_with_visibility(
         &mut self,
-        connection: DeviceConnection,
+        connection: LocalConnection,
         before: Option<Vec<AppId>>,
         after: Option<Vec<AppId>>,
     ) {
@@ -159,7 +160,7 @@ impl NotifierFixture {
     }
 
     /// Connects a device as the service does.
-    async fn connect(&self) -> DeviceConnection {
+    async fn connect(&self) -> LocalConnection {
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [0; 32]));
         let connection = self.hub.connect(self.user, DeviceName::default(), &mailbox).unwrap();
         let loaded = self.writer.load(self.user).await.unwrap();

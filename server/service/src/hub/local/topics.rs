@@ -12,10 +12,10 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
 use tokio::sync::Notify;
 
+use super::super::limits::HubLimits;
+use super::super::topic::Topic;
 use super::hold_timers::HoldTimers;
-use super::limits::HubLimits;
 use super::release_queue::ReleaseQueue;
-use super::topic::Topic;
 use crate::meters::TopicMeters;
 
 /// All topics.

@@ -13,7 +13,7 @@ const HOLD: Duration = Duration::from_secs(30);
 /// A hub with one active Application.
 struct HubFixture {
     clock: Arc<ManualClock>,
-    hub: Arc<Hub>,
+    hub: Arc<LocalHub>,
 }
 
 impl HubFixture {
@@ -29,12 +29,12 @@ impl HubFixture {
             update_delay: Duration::ZERO,
         };
         let shared = Arc::<ManualClock>::clone(&clock);
-        let hub = Arc::new(Hub::new(shared, limits, 1_000_000, clock.steady() + warm_up));
+        let hub = Arc::new(LocalHub::new(shared, limits, 1_000_000, clock.steady() + warm_up));
         hub.topic(APP, ApplicationState::Active);
         Self { clock, hub }
     }
 
-    fn connect(&self) -> (DeviceConnection, Arc<Mailbox>) {
+    fn connect(&self) -> (LocalConnection, Arc<Mailbox>) {
         let mailbox = Arc::new(Mailbox::new(Arc::new(SocketWaker::default()), [0; 32]));
         let connection = self.hub.connect(USER, DeviceName::default(), &mailbox).unwrap();
         let grant = Grant {
@@ -49,7 +49,7 @@ impl HubFixture {
         (connection, mailbox)
     }
 
-    fn online(&self) -> DeviceConnection {
+    fn online(&self) -> LocalConnection {
         let (connection, _) = self.connect();
         connection.report(View::new(Status::Online, None), None);
         connection

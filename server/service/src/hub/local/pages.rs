@@ -5,12 +5,12 @@ use std::hash::{Hash, Hasher};
 use presence_core::model::Grant;
 use presence_core::{UnixMillis, UserId};
 
-use super::Hub;
+use super::LocalHub;
 use super::page_versions::PageVersion;
 
-impl Hub {
+impl LocalHub {
     /// Returns the version of what a user sees now, `None` if too many users view their page.
-    pub fn page_version(&self, user: UserId) -> Option<PageVersion> {
+    pub(crate) fn page_version(&self, user: UserId) -> Option<PageVersion> {
         let at = (self.clock.steady(), self.clock.now());
         let (facts, grants) = self.pages.view(user, at)?;
         let mut hasher = self.pages.hasher(&facts);
@@ -33,17 +33,22 @@ impl Hub {
 
     /// Records what the page of a user has shown: the grants, and the end of the session that
     /// expires first.
-    pub fn note_page(&self, user: UserId, grants: Vec<Grant>, expires_at: Option<UnixMillis>) {
+    pub(crate) fn note_page(
+        &self,
+        user: UserId,
+        grants: Vec<Grant>,
+        expires_at: Option<UnixMillis>,
+    ) {
         self.pages.note_shown(user, grants, expires_at);
     }
 
     /// Records that rows of a user have changed which the page of the user shows.
-    pub fn note_user_change(&self, user: UserId) {
+    pub(crate) fn note_user_change(&self, user: UserId) {
         self.pages.change(user);
     }
 
     /// Records that an Application has changed.
-    pub fn note_application_change(&self) {
+    pub(crate) fn note_application_change(&self) {
         self.pages.change_applications();
     }
 }

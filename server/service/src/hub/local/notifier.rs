@@ -8,12 +8,12 @@ use presence_protocol::{AppId, Puid};
 use presence_store::{CommitHook, CommittedEvent};
 use tokio::sync::Notify;
 
-use crate::hub::Hub;
+use super::LocalHub;
 use crate::mailbox::PendingDelivery;
 
 /// Answers the writer's questions for the hub, and applies committed events to it, in the order of
 /// commits.
-pub(crate) struct HubNotifier(pub(crate) Arc<Hub>);
+pub(crate) struct HubNotifier(pub(crate) Arc<LocalHub>);
 
 impl CommitHook for HubNotifier {
     fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {

@@ -3,9 +3,9 @@
 use presence_core::UserId;
 use presence_protocol::{AppId, DeviceName};
 
-use super::Hub;
+use super::LocalHub;
 
-impl Hub {
+impl LocalHub {
     /// Returns true if a visibility list shows a device to no Application that does not see it
     /// already. A device that the hub does not know is seen by none.
     pub(crate) fn narrows_visibility(

@@ -1,0 +1,290 @@
+//! The hub of servers that share presence through PostgreSQL.
+//!
+//! The rosters of users and the streams of Applications are in the database. A server changes
+//! rosters in batches ([`lane`]), keeps a copy of the streams that its sockets read
+//! ([`followed`]), and looks again at what other servers have changed ([`attention`]). It raises a
+//! counter, by which the others know that it lives ([`membership`]), and does its part of what falls
+//! due ([`upkeep`]).
+//!
+//! The modules in reading order, each of which uses only those below it.
+
+pub(crate) mod notifier;
+
+mod attention;
+mod membership;
+mod reads;
+mod upkeep;
+
+mod connection;
+
+mod followed;
+mod lane;
+
+mod change;
+mod database_clock;
+mod registry;
+mod seats;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use presence_core::model::UserId;
+use presence_core::stream::Stream;
+use presence_core::{Clock, CredentialGeneration, Steady, UnixMillis};
+use presence_protocol::{AppId, CloseCode, DeviceName};
+use presence_store::{Epoch, Joined, Live, NewNode, Orders, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use super::ConnectError;
+use super::limits::HubLimits;
+use super::queries::HubFigures;
+use crate::errors::or_logged;
+use crate::mailbox::{Admissions, Mailbox};
+use crate::meters::HubMeters;
+use change::{Change, Outcome};
+pub(crate) use connection::SharedConnection;
+use database_clock::DatabaseClock;
+use followed::FollowedStreams;
+use lane::Lane;
+use registry::Registry;
+
+/// The settings of a server that shares presence.
+pub(crate) struct SharedSettings {
+    /// The limits of the hub.
+    pub(crate) limits: HubLimits,
+    /// The time for which snapshots wait after the live tables were emptied.
+    pub(crate) warm_up: Duration,
+    /// The time for which a call may wait for the database.
+    pub(crate) deadline: Duration,
+    /// The settings that all servers must share, as text.
+    pub(crate) common: String,
+}
+
+/// What the other servers know this one by.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    epoch: Epoch,
+    node: i64,
+}
+
+/// The hub of servers that share presence.
+pub(crate) struct SharedHub {
+    live: Live,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    settings: SharedSettings,
+    identity: RwLock<Identity>,
+    time: DatabaseClock,
+    registry: Registry,
+    lane: Lane,
+    followed: FollowedStreams,
+    meters: HubMeters,
+    draining: CancellationToken,
+}
+
+impl SharedHub {
+    /// Joins the servers that share presence.
+    ///
+    /// # Errors
+    ///
+    /// `OtherSettings`, `Unavailable`.
+    pub(crate) async fn join(
+        (store, live): (Store, Live),
+        clock: Arc<dyn Clock>,
+        settings: SharedSettings,
+    ) -> Result<Self, StoreError> {
+        let node = new_node(&settings);
+        let epoch = match live.join(&node, settings.warm_up).await? {
+            Joined::Epoch(epoch) => epoch,
+            Joined::OtherSettings(others) => {
+                return Err(StoreError::OtherSettings(settings.common, others));
+            }
+        };
+        let time = DatabaseClock::new(Arc::clone(&clock), live.now().await?);
+        let retention = settings.limits.retention;
+        Ok(Self {
+            followed: FollowedStreams::new(live.clone(), Arc::clone(&clock), retention),
+            identity: RwLock::new(Identity { epoch, node: node.id }),
+            lane: Lane::default(),
+            registry: Registry::default(),
+            meters: HubMeters::default(),
+            draining: CancellationToken::new(),
+            live,
+            store,
+            clock,
+            settings,
+            time,
+        })
+    }
+
+    /// Connects a device. An open connection of the same device is closed as replaced, at whichever
+    /// server it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub(in crate::hub) async fn connect(
+        self: &Arc<Self>,
+        user: UserId,
+        device: DeviceName,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<SharedConnection, ConnectError> {
+        let number = rand::random();
+        self.registry.add(user, (device.clone(), number), mailbox);
+        let connection = SharedConnection::new(Arc::clone(self), user, device.clone(), number);
+        let change = Change::Connect {
+            device: device.clone(),
+            number,
+            admissions: mailbox.admissions().0,
+            proofs: mailbox.sessions().collect(),
+            now: self.clock.now(),
+            limit: self.settings.limits.sockets_per_user,
+        };
+        match self.change(user, change).await? {
+            Outcome::Connected { admissions, elsewhere } => {
+                mailbox.admit(&Admissions(admissions));
+                self.registry.confirm(user, (&device, number));
+                if elsewhere {
+                    let orders = Orders { users: vec![user], ..Orders::default() };
+                    or_logged("a replaced connection is not announced", self.order(orders).await);
+                }
+                Ok(connection)
+            }
+            Outcome::TooManyDevices(error) => Err(error.into()),
+            Outcome::Done | Outcome::Stale | Outcome::Ended(_) => {
+                Err(StoreError::CorruptRow("live_users").into())
+            }
+        }
+    }
+
+    /// Records the proofs that hold a connection open.
+    pub(in crate::hub) async fn note_renewal(
+        &self,
+        user: UserId,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<(), StoreError> {
+        let Some((device, number)) = self.registry.find(user, mailbox) else { return Ok(()) };
+        let (admissions, proofs) = (mailbox.admissions().0, mailbox.sessions().collect());
+        let change = Change::Renew { device, number, admissions, proofs };
+        self.change(user, change).await.map(drop)
+    }
+
+    /// Closes the sockets of an Application that is not active any more.
+    pub(in crate::hub) fn set_active(&self, app: AppId, active: bool) {
+        if !active {
+            self.followed.close(app, CloseCode::ApplicationClosed);
+        }
+    }
+
+    /// Ends a device for its user, at whichever server it is.
+    pub(in crate::hub) async fn end_device(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+    ) -> Result<Option<Admissions>, StoreError> {
+        let outcome = self.change(user, Change::EndDevice { device: device.clone() }).await?;
+        let Outcome::Ended(Some(admissions)) = outcome else { return Ok(None) };
+        self.registry.close_device(user, device, CloseCode::EndedByUser);
+        self.order(Orders { users: vec![user], ..Orders::default() }).await?;
+        Ok(Some(Admissions(admissions)))
+    }
+
+    /// Closes the connections that depend on sessions which have ended.
+    pub(in crate::hub) async fn end_sessions(&self, user: UserId, digests: &[[u8; 32]]) {
+        self.registry.close_connections(user, |mailbox| {
+            digests.iter().any(|digest| mailbox.depends_on_session(digest))
+        });
+        let orders = Orders { users: vec![user], ..Orders::default() };
+        or_logged("ended sessions are not announced", self.order(orders).await);
+    }
+
+    /// Closes the connections that depend on a proof of an older generation, except one.
+    pub(in crate::hub) async fn close_outdated_connections(
+        &self,
+        user: UserId,
+        generation: &CredentialGeneration,
+        except: Option<&Mailbox>,
+    ) {
+        let is_excepted = |mailbox| except.is_some_and(|except| std::ptr::eq(except, mailbox));
+        self.registry.close_connections(user, |mailbox| {
+            mailbox.has_older_generation_than(generation) && !is_excepted(mailbox)
+        });
+        let orders = Orders { users: vec![user], ..Orders::default() };
+        or_logged("a new generation is not announced", self.order(orders).await);
+    }
+
+    /// Closes the sockets of a key that was deleted.
+    pub(in crate::hub) async fn close_sockets_of_key(&self, app: AppId, key: i64) {
+        self.followed.close_key(app, key);
+        let orders = Orders { apps: vec![app], ..Orders::default() };
+        or_logged("a deleted key is not announced", self.order(orders).await);
+    }
+
+    /// Returns true while devices of before may still be reconnecting.
+    pub(in crate::hub) fn is_warming_up(&self) -> bool {
+        self.time.now() < self.identity().epoch.warm_at
+    }
+
+    /// Returns the number of open device connections of this server.
+    pub(in crate::hub) fn connected_devices(&self) -> usize {
+        self.registry.connections()
+    }
+
+    /// Returns the numbers of this server for the metrics.
+    pub(in crate::hub) fn figures(&self) -> HubFigures {
+        let topics = self.followed.topics();
+        HubFigures {
+            app_sockets: topics.iter().map(|(_, topic)| topic.sockets()).sum(),
+            users: self.registry.users(),
+            mailboxes: self.registry.waiting_notifications(),
+            streams: topics.iter().map(|(_, topic)| topic.read(Stream::log_len)).sum(),
+        }
+    }
+
+    /// Records that the writer has committed a group of requests.
+    pub(crate) fn group_committed(&self, requests: usize, time: Duration) {
+        self.meters.record_commit(requests, time);
+    }
+
+    /// Changes the roster of a user, and waits until it is committed.
+    async fn change(&self, user: UserId, change: Change) -> Result<Outcome, StoreError> {
+        let reply = self.lane.submit(user, change);
+        self.store.in_time(async { reply.await.unwrap_or(Err(StoreError::Stopped)) }).await
+    }
+
+    async fn order(&self, orders: Orders) -> Result<(), StoreError> {
+        self.live.order(&orders).await
+    }
+
+    fn identity(&self) -> Identity {
+        *self.identity.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the time of the database, on the clock of rosters.
+    fn roster_time(&self) -> Steady {
+        roster_time(self.time.now())
+    }
+
+    /// Returns the time for which a lost device keeps its presence. Devices of a server that stops
+    /// get the time to come back.
+    fn grace(&self) -> Duration {
+        let extra =
+            if self.draining.is_cancelled() { self.settings.warm_up } else { Duration::ZERO };
+        self.settings.limits.grace + extra
+    }
+}
+
+/// Returns a time on the clock of rosters.
+fn roster_time(at: UnixMillis) -> Steady {
+    Steady::from_start(Duration::from_millis(at.get()))
+}
+
+fn new_node(settings: &SharedSettings) -> NewNode {
+    let id: i64 = rand::random_range(1..i64::MAX);
+    NewNode {
+        id,
+        name: format!("{:08x}", id >> 31),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: settings.common.clone(),
+    }
+}

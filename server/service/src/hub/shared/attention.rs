@@ -1,0 +1,243 @@
+//! The second look at what other servers, or this one, have changed: connections whose proofs have
+//! ended, devices that are connected elsewhere, new notifications, Applications that were stopped.
+//!
+//! Notes say where to look. After any doubt, such as a lost connection, a server looks everywhere.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use presence_core::UserId;
+use presence_core::model::ApplicationState;
+use presence_core::roster::ConnectionNumber;
+use presence_protocol::{AppId, CloseCode};
+use presence_store::{Announced, Orders, PENDING_PAGE, StoreError};
+use tokio::time::{sleep, timeout};
+
+use super::SharedHub;
+use super::seats::Seat;
+use crate::errors::or_logged;
+use crate::mailbox::PendingDelivery;
+
+/// The time after which a server asks for what it was not told.
+const POLL: Duration = Duration::from_secs(1);
+/// The maximum number of users that are looked at together.
+const USERS: usize = 500;
+/// The number of notes before the last one that are read again, since a smaller number can be
+/// committed later.
+const LATE: i64 = 2_000;
+
+/// The notes that were read.
+#[derive(Default)]
+struct ReadOrders {
+    last: i64,
+    /// Those that are read again, and were read before.
+    recent: BTreeSet<i64>,
+}
+
+impl ReadOrders {
+    /// Returns true if a note is read for the first time.
+    fn is_new(&mut self, number: i64) -> bool {
+        self.last = self.last.max(number);
+        self.recent.insert(number)
+    }
+
+    fn forget_old(&mut self) {
+        self.recent = self.recent.split_off(&(self.last - LATE));
+    }
+}
+
+impl SharedHub {
+    /// Listens to the database, forever. A connection that is lost is opened again, and then
+    /// everything is looked at.
+    pub(super) async fn run_attention(self: &Arc<Self>) {
+        let mut read = ReadOrders::default();
+        let mut is_first = true;
+        loop {
+            match self.attend(&mut read, is_first).await {
+                Ok(()) => {}
+                Err(error) => {
+                    or_logged::<()>("the database is not listened to", Err(error));
+                    sleep(POLL).await;
+                }
+            }
+            is_first = false;
+        }
+    }
+
+    /// Listens until the connection is lost.
+    async fn attend(
+        self: &Arc<Self>,
+        read: &mut ReadOrders,
+        is_first: bool,
+    ) -> Result<(), StoreError> {
+        let mut announcements = self.live.listen().await?;
+        if is_first {
+            read.last = self.live.last_order().await?;
+        } else {
+            self.look_everywhere().await?;
+        }
+        loop {
+            // Asking after a second of silence finds what was not announced.
+            let announced = timeout(POLL, announcements.next()).await;
+            match announced {
+                Ok(Ok(Announced::Orders)) => self.read_orders(read).await?,
+                Ok(Ok(Announced::Streams(apps))) => self.followed.catch_up(&apps).await?,
+                Ok(Ok(Announced::AllStreams)) => self.catch_up_all().await?,
+                Ok(Ok(Announced::Interrupted)) => self.look_everywhere().await?,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    self.read_orders(read).await?;
+                    self.catch_up_all().await?;
+                }
+            }
+        }
+    }
+
+    async fn catch_up_all(&self) -> Result<(), StoreError> {
+        let apps: Vec<AppId> = self.followed.topics().iter().map(|(app, _)| *app).collect();
+        self.followed.catch_up(&apps).await
+    }
+
+    async fn read_orders(self: &Arc<Self>, read: &mut ReadOrders) -> Result<(), StoreError> {
+        let mut orders = Orders::default();
+        for (number, found) in self.live.orders_after(read.last - LATE).await? {
+            if read.is_new(number) {
+                orders.users.extend(found.users);
+                orders.apps.extend(found.apps);
+                orders.receivers.extend(found.receivers);
+            }
+        }
+        read.forget_old();
+        self.look(orders).await
+    }
+
+    /// Looks at what notes name.
+    async fn look(self: &Arc<Self>, mut orders: Orders) -> Result<(), StoreError> {
+        orders.receivers.append(&mut orders.users.clone());
+        for users in [&mut orders.users, &mut orders.receivers] {
+            users.sort_unstable();
+            users.dedup();
+        }
+        for users in orders.users.chunks(USERS) {
+            self.look_at_connections(users).await?;
+        }
+        for users in orders.receivers.chunks(USERS) {
+            self.deliver(users).await?;
+        }
+        let apps: HashSet<AppId> = orders.apps.into_iter().collect();
+        for app in apps {
+            self.look_at_application(app).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at everything that this server holds.
+    pub(super) async fn look_everywhere(self: &Arc<Self>) -> Result<(), StoreError> {
+        let apps: Vec<AppId> = self.followed.topics().iter().map(|(app, _)| *app).collect();
+        self.followed.catch_up(&apps).await?;
+        self.look(Orders { users: self.registry.all_users(), apps, receivers: Vec::new() }).await
+    }
+
+    /// Closes the connections of users whose proofs have ended, or whose devices are connected
+    /// elsewhere or were ended.
+    async fn look_at_connections(&self, users: &[UserId]) -> Result<(), StoreError> {
+        let connections = self.registry.confirmed(users);
+        if connections.is_empty() {
+            return Ok(());
+        }
+        let users: Vec<UserId> = connections.keys().copied().collect();
+        let mut rosters = self.live.rosters(&users).await?;
+        let known: Vec<[u8; 32]> = connections.values().flatten().flat_map(sessions).collect();
+        let existing = self.store.existing_sessions(&known, self.clock.now()).await?;
+        let existing: HashSet<[u8; 32]> = existing.into_iter().collect();
+        for (user, seats) in connections {
+            let found = rosters.remove(&user);
+            for seat in &seats {
+                if sessions(seat).any(|digest| !existing.contains(&digest))
+                    || self.is_outdated(user, seat).await?
+                {
+                    seat.mailbox.close(CloseCode::NotAuthorised);
+                    continue;
+                }
+                let connection = found.as_ref().map(|(_, roster)| roster);
+                let connection = connection.and_then(|roster| roster.connection_of(&seat.device));
+                match connection {
+                    Some((number, _)) if number == ConnectionNumber(seat.number) => {}
+                    Some((_, true)) => seat.mailbox.close(CloseCode::Replaced),
+                    // A server that was declared dead puts its connections back.
+                    Some((_, false)) => {}
+                    None => seat.mailbox.close(CloseCode::EndedByUser),
+                }
+            }
+            if let Some((rev, roster)) = found {
+                self.registry.set_roster(user, rev, roster);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns true if a newer generation of the credentials is known.
+    async fn is_outdated(&self, user: UserId, seat: &Seat) -> Result<bool, StoreError> {
+        let Some(generation) = seat.mailbox.generation() else { return Ok(false) };
+        let greatest = self.store.greatest_generation(user, &generation.issuer).await?;
+        Ok(greatest > Some(generation.number))
+    }
+
+    /// Puts new notifications of users into the mailboxes of their devices.
+    async fn deliver(&self, users: &[UserId]) -> Result<(), StoreError> {
+        let connections = self.registry.confirmed(users);
+        if connections.is_empty() {
+            return Ok(());
+        }
+        let users: Vec<UserId> = connections.keys().copied().collect();
+        let now = self.clock.now();
+        let mut pending = self.store.pending_of(&users, now).await?;
+        for (user, seats) in connections {
+            let pending = pending.remove(&user).unwrap_or_default();
+            let news: Vec<(&Seat, Vec<i64>)> = seats
+                .iter()
+                .map(|seat| (seat, seat.mailbox.note_pending(pending.clone())))
+                .collect();
+            let wanted: BTreeSet<i64> = news.iter().flat_map(|(_, seqs)| seqs).copied().collect();
+            let wanted: Vec<i64> = wanted.into_iter().collect();
+            let mut found = HashMap::new();
+            for page in wanted.chunks(PENDING_PAGE) {
+                let page = self.store.pending_with_live_only(user, page, now).await?;
+                found.extend(page.into_iter().map(|it| (it.seq, Arc::new(it))));
+            }
+            for (seat, seqs) in news {
+                for notification in seqs.iter().filter_map(|seq| found.get(seq)) {
+                    let notification = Arc::clone(notification);
+                    seat.mailbox.post(PendingDelivery { notification, resumed: true });
+                    self.meters.deliveries.increment(1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the sockets of an Application that is not active, and those of deleted keys.
+    async fn look_at_application(&self, app: AppId) -> Result<(), StoreError> {
+        let Some(topic) = self.followed.find(app) else { return Ok(()) };
+        let found = self.store.app(app).await?;
+        if found.is_none_or(|app| app.state != ApplicationState::Active) {
+            topic.close(None, CloseCode::ApplicationClosed);
+            return Ok(());
+        }
+        let keys: HashSet<i64> =
+            self.store.keys_of(app).await?.into_iter().map(|key| key.id).collect();
+        for key in topic.keys() {
+            if !keys.contains(&key) {
+                topic.close(Some(key), CloseCode::ApplicationClosed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the sessions that hold a connection open.
+fn sessions(seat: &Seat) -> impl Iterator<Item = [u8; 32]> + use<> {
+    let admissions = seat.mailbox.admissions().0;
+    seat.mailbox.sessions().filter(move |digest| admissions.contains(digest))
+}

@@ -1,0 +1,136 @@
+//! The servers that share presence: each raises a counter, and the others notice if it stands
+//! still.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use presence_core::Steady;
+use presence_protocol::CloseCode;
+use presence_store::{Joined, StoreError};
+use tokio::time::sleep;
+
+use super::change::Change;
+use super::{Identity, SharedHub, new_node};
+use crate::errors::or_logged;
+
+/// The time between two raises of the counter.
+const BEAT: Duration = Duration::from_secs(5);
+/// The time for which the counter of a server stands still that is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(15);
+/// The time between two attempts while the database fails.
+const RETRY: Duration = Duration::from_secs(1);
+/// The number of users of a dead server that are looked at together.
+const USERS: u64 = 500;
+
+/// The counters of the other servers, each with the time since which it stands still.
+type Counters = HashMap<i64, (i64, Steady)>;
+
+impl SharedHub {
+    /// Raises the counter of this server and watches those of the others, forever.
+    pub(super) async fn run_membership(self: &Arc<Self>) {
+        let mut counters = Counters::new();
+        loop {
+            let wait = match self.beat(&mut counters).await {
+                Ok(()) => BEAT,
+                Err(error) => {
+                    // Who cannot raise the own counter judges no other.
+                    counters.clear();
+                    or_logged::<()>("the server does not show that it lives", Err(error));
+                    RETRY
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    async fn beat(self: &Arc<Self>, counters: &mut Counters) -> Result<(), StoreError> {
+        let identity = self.identity();
+        let figures = format!("{{\"devices\":{}}}", self.connected_devices());
+        let is_known = self.live.beat(identity.node, figures).await?;
+        let epoch = self.live.epoch().await?;
+        if !is_known || epoch.map(|epoch| epoch.id) != Some(identity.epoch.id) {
+            self.rejoin_once(identity.node).await;
+            return Ok(());
+        }
+        self.time.hear(self.live.now().await?);
+        let now = self.clock.steady();
+        let nodes = self.live.nodes().await?;
+        counters.retain(|id, _| nodes.iter().any(|node| node.id == *id));
+        for node in nodes.iter().filter(|node| node.id != identity.node) {
+            let known = counters.entry(node.id).or_insert((node.counter, now));
+            if known.0 != node.counter {
+                *known = (node.counter, now);
+            }
+            let is_still = now - known.1 >= DEAD_AFTER;
+            if is_still && !node.dead {
+                tracing::warn!(node = node.name, "live.node_dead: its devices are lost");
+                self.live.declare_dead(node.id).await?;
+            }
+            if is_still || node.dead {
+                self.sweep(node.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the devices of a dead server be lost, then removes the server.
+    async fn sweep(&self, node: i64) -> Result<(), StoreError> {
+        loop {
+            let users = self.live.users_of_node(node, USERS).await?;
+            if users.is_empty() {
+                return self.live.remove_node(node).await;
+            }
+            let grace = self.settings.limits.grace;
+            let lost: Vec<_> = users
+                .iter()
+                .map(|user| self.lane.submit(*user, Change::LoseNode { node, grace }))
+                .collect();
+            for reply in lost {
+                reply.await.unwrap_or(Err(StoreError::Stopped))?;
+            }
+            self.live.unlink(node, &users).await?;
+        }
+    }
+
+    /// Joins again as another server, if this one is still known by a number: it was declared dead,
+    /// or the live tables were emptied. Its connections are put back.
+    pub(super) async fn rejoin_once(&self, node: i64) {
+        if self.identity().node != node {
+            return;
+        }
+        let new = new_node(&self.settings);
+        let epoch = loop {
+            match self.live.join(&new, self.settings.warm_up).await {
+                Ok(Joined::Epoch(epoch)) => break epoch,
+                Ok(Joined::OtherSettings(_)) => {
+                    tracing::error!("live.other_settings: the other servers have other settings");
+                    sleep(RETRY).await;
+                }
+                Err(error) => {
+                    or_logged::<()>("the server cannot join the others", Err(error));
+                    sleep(RETRY).await;
+                }
+            }
+        };
+        let old = {
+            let mut identity = self.identity.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *identity, Identity { epoch, node: new.id })
+        };
+        tracing::warn!(node = new.name, "live.joined_again");
+        if old.epoch.id != epoch.id {
+            // The cursors of before lead to a gap and a snapshot.
+            self.followed.close_all(CloseCode::Restart);
+        }
+        for (user, roster) in self.registry.take_rosters() {
+            let earlier = Box::new((*roster).clone());
+            drop(self.lane.submit(user, Change::Restore { earlier, old_node: old.node }));
+        }
+    }
+
+    /// Leaves the other servers, once no connection is left.
+    pub(super) async fn leave(&self) {
+        let node = self.identity().node;
+        or_logged("the server does not leave the others", self.live.remove_node(node).await);
+    }
+}

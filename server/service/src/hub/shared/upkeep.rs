@@ -1,0 +1,119 @@
+//! What falls due: grace times, receipts, old entries. Every server does it, and the database lets
+//! each thing be done once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use presence_core::UserId;
+use presence_protocol::AppId;
+use presence_store::StoreError;
+use tokio::time::{interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::SharedHub;
+use super::change::Change;
+use crate::errors::or_logged;
+use crate::hub::topic::Topic;
+
+/// The time between two looks for grace times that are over.
+const TICK: Duration = Duration::from_millis(250);
+/// The maximum number of users whose grace times end together.
+const USERS: u64 = 500;
+/// The time between two removals of old entries.
+const TRIM: Duration = Duration::from_secs(10);
+/// The time after which the row of an offline user is removed.
+const OFFLINE_ROWS: Duration = Duration::from_hours(24);
+/// The time for which notes are kept. Who was away for longer looks everywhere.
+const ORDERS: Duration = Duration::from_mins(5);
+/// The time that a server waits for its connections to end, after the request to stop.
+const LEAVE: Duration = Duration::from_mins(2);
+
+impl SharedHub {
+    /// Does all that this hub does in the background, until `stop` and the end of the last
+    /// connection.
+    pub(crate) async fn run(self: &Arc<Self>, stop: &CancellationToken) {
+        let work = async {
+            tokio::join!(
+                self.run_lane(),
+                self.run_attention(),
+                self.run_membership(),
+                self.run_ticks(),
+                self.run_trims(),
+            );
+        };
+        let end = async {
+            stop.cancelled().await;
+            self.draining.cancel();
+            or_logged("the stop is not announced", self.live.drain(self.identity().node).await);
+            let ended = async {
+                while self.registry.connections() > 0 || !self.lane.is_empty() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(LEAVE, ended).await.ok();
+            // The last batch may be on its way.
+            sleep(Duration::from_millis(20)).await;
+            self.leave().await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = end => {}
+        }
+    }
+
+    /// Gives the receipts that are due.
+    pub(crate) async fn release_receipts(&self) {
+        let released = self.live.release_receipts(self.settings.limits.receipt_hold);
+        or_logged("receipts are not released", released.await);
+    }
+
+    async fn run_ticks(&self) {
+        let mut ticks = interval(TICK);
+        loop {
+            ticks.tick().await;
+            or_logged("grace times are not ended", self.end_grace_times().await);
+        }
+    }
+
+    async fn end_grace_times(&self) -> Result<(), StoreError> {
+        let users: Vec<UserId> = self.live.due_users(self.time.now(), USERS).await?;
+        let ticks: Vec<_> =
+            users.into_iter().map(|user| self.lane.submit(user, Change::Tick)).collect();
+        for tick in ticks {
+            tick.await.unwrap_or(Err(StoreError::Stopped))?;
+        }
+        Ok(())
+    }
+
+    async fn run_trims(&self) {
+        let mut trims = interval(TRIM);
+        loop {
+            trims.tick().await;
+            or_logged("old entries are not removed", self.trim().await);
+        }
+    }
+
+    async fn trim(&self) -> Result<(), StoreError> {
+        let (now, retention) = (self.time.now(), self.settings.limits.retention);
+        let oldest = (now - retention.age, now - OFFLINE_ROWS);
+        self.live.trim_streams(oldest, retention.entries as u64).await?;
+        self.live.remove_empty_rosters(USERS).await?;
+        self.live.remove_orders(now - ORDERS).await?;
+        self.followed.forget_unread();
+        Ok(())
+    }
+
+    /// Lets the other servers know the number of sockets of an Application, from a task of its own.
+    pub(super) fn note_sockets(self: &Arc<Self>, app: AppId, topic: &Arc<Topic>) {
+        let (hub, topic) = (Arc::clone(self), Arc::clone(topic));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the number is of use only while servers run"
+        )]
+        runtime.spawn(async move {
+            let counted = hub.live.set_sockets(hub.identity().node, app, topic.sockets()).await;
+            or_logged("the number of sockets is not written", counted);
+        });
+    }
+}

@@ -1,0 +1,59 @@
+//! What users do at one server takes effect at all.
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Server, Socket};
+use serde_json::json;
+
+use super::long_grace_time;
+
+#[tokio::test]
+async fn a_session_that_ends_at_one_server_ends_its_connections_at_another() {
+    let [one, two] = Server::start_sharing(long_grace_time()).await;
+    let alice = one.sign_in("alice").await;
+    let mut phone = Socket::device(&two).await;
+    phone.send(json!({"token": alice.token, "device": "phone", "status": "online"})).await;
+    phone.expect_ok().await;
+    assert_eq!(one.call("DELETE", "/session").bearer(&alice.token).await.status, 200);
+    phone.expect_close(CloseCode::NotAuthorised).await;
+    let answer = two.call("GET", "/devices").bearer(&alice.token).await;
+    answer.assert_error(Errno::SessionExpired);
+}
+
+#[tokio::test]
+async fn a_device_that_its_user_ends_at_one_server_is_closed_at_another() {
+    let [one, two] = Server::start_sharing(long_grace_time()).await;
+    let (application, alice, uid) = one.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&one, &application).await;
+    let mut phone = Socket::device_of(&two, "alice", "phone", "online").await;
+    stream.expect_status(uid, "online").await;
+    alice.call("DELETE", "/devices/phone").await.ok();
+    stream.expect_status(uid, "offline").await;
+    phone.expect_close(CloseCode::EndedByUser).await;
+}
+
+#[tokio::test]
+async fn a_pause_a_revocation_and_an_erasure_hide_a_user_whose_device_is_elsewhere() {
+    let [one, two] = Server::start_sharing(long_grace_time()).await;
+    let (application, alice, uid) = one.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&two, &application).await;
+    let mut phone = Socket::device_of(&two, "alice", "phone", "online").await;
+    stream.expect_status(uid, "online").await;
+    alice.pause(&application, true).await;
+    let path = format!("/apps/{}/presence", application.appid);
+    for server in [&one, &two] {
+        let answer = server.call("GET", &path).bearer(&application.api_key).await;
+        assert_eq!(answer.ok()["presence"], json!([]), "{answer:?}");
+    }
+    stream.expect_status(uid, "offline").await;
+    phone.report("unavailable").await;
+    alice.pause(&application, false).await;
+    stream.expect_status(uid, "unavailable").await;
+    alice.revoke(&application).await;
+    assert_eq!(stream.expect_status(uid, "offline").await["revoked"], true);
+    let again = alice.grant(&application).await;
+    assert_ne!(again, uid);
+    stream.expect_status(again, "unavailable").await;
+    assert_eq!(alice.call("DELETE", "/account").await.status, 200);
+    assert_eq!(stream.expect_status(again, "offline").await["revoked"], true);
+    phone.expect_close(CloseCode::EndedByUser).await;
+}
