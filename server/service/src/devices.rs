@@ -203,7 +203,7 @@ impl Devices {
             let verifier = &self.proofs.verifier;
             let checked = verifier.check_device(&attempt, credentials, Some(mailbox)).await?;
             mailbox.renew(checked.digest());
-            mailbox.admit(&checked.admissions());
+            admit(mailbox, &checked);
             set_generation(mailbox, &checked);
             self.hub.note_renewal(checked.user(), mailbox).await.map_err(from_store)?;
             verifier.confirm(checked).await
@@ -378,7 +378,7 @@ impl Devices {
         waker: Arc<SocketWaker>,
     ) -> Result<Registered, ApiError> {
         let mailbox = Arc::new(Mailbox::new(waker, checked.digest()));
-        mailbox.admit(&checked.admissions());
+        admit(&mailbox, checked);
         set_generation(&mailbox, checked);
         let connection =
             self.hub.connect(checked.user(), device.clone(), &mailbox).await.map_err(|error| {
@@ -397,6 +397,12 @@ impl Devices {
         }
         Ok(Registered { connection, mailbox, loaded })
     }
+}
+
+fn admit(mailbox: &Mailbox, checked: &CheckedProof) {
+    let admissions = checked.admissions();
+    mailbox.admit(&admissions);
+    admissions.0.iter().for_each(|digest| mailbox.mark_session(digest));
 }
 
 fn set_generation(mailbox: &Mailbox, checked: &CheckedProof) {

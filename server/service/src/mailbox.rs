@@ -61,6 +61,10 @@ struct Renewal {
     digest: Option<Box<[u8; 32]>>,
     /// The generation of the newest proof, if its issuer counts them.
     generation: Option<Box<CredentialGeneration>>,
+    /// Set if the first proof is a session.
+    is_first_session: bool,
+    /// Set if the proof that renewed it last is a session.
+    is_last_session: bool,
 }
 
 impl Mailbox {
@@ -85,7 +89,11 @@ impl Mailbox {
 
     /// Records that the connection was renewed with a further proof.
     pub fn renew(&self, session: [u8; 32]) {
-        let earlier = self.renewal().digest.replace(Box::new(session));
+        let earlier = {
+            let mut renewal = self.renewal();
+            renewal.is_last_session = false;
+            renewal.digest.replace(Box::new(session))
+        };
         if let Some(earlier) = earlier {
             self.admit(&Admissions(vec![*earlier]));
         }
@@ -96,6 +104,22 @@ impl Mailbox {
         if !admissions.0.is_empty() && admissions.0 != [self.session] {
             self.renewal().earlier.get_or_insert_default().add(&admissions.0);
         }
+    }
+
+    /// Records that the proof with this digest is a session.
+    pub(crate) fn mark_session(&self, digest: &[u8; 32]) {
+        let is_first = self.session == *digest;
+        let mut renewal = self.renewal();
+        renewal.is_first_session |= is_first;
+        renewal.is_last_session |= renewal.digest.as_deref() == Some(digest);
+    }
+
+    /// Returns the digests of the sessions that hold the connection open.
+    pub(crate) fn held_sessions(&self) -> Vec<[u8; 32]> {
+        let renewal = self.renewal();
+        let first = renewal.is_first_session.then_some(self.session);
+        let last = renewal.digest.as_deref().copied().filter(|_| renewal.is_last_session);
+        first.into_iter().chain(last).collect()
     }
 
     /// Returns the sessions that let the device in.

@@ -148,13 +148,14 @@ impl SharedHub {
         }
         let users: Vec<UserId> = connections.keys().copied().collect();
         let mut rosters = self.live.rosters(&users).await?;
-        let known: Vec<[u8; 32]> = connections.values().flatten().flat_map(sessions).collect();
+        let known: Vec<[u8; 32]> =
+            connections.values().flatten().flat_map(|seat| seat.mailbox.held_sessions()).collect();
         let existing = self.store.existing_sessions(&known, self.clock.now()).await?;
         let existing: HashSet<[u8; 32]> = existing.into_iter().collect();
         for (user, seats) in connections {
             let found = rosters.remove(&user);
             for seat in &seats {
-                if sessions(seat).any(|digest| !existing.contains(&digest))
+                if seat.mailbox.held_sessions().iter().any(|digest| !existing.contains(digest))
                     || self.is_outdated(user, seat).await?
                 {
                     seat.mailbox.close(CloseCode::NotAuthorised);
@@ -234,10 +235,4 @@ impl SharedHub {
         }
         Ok(())
     }
-}
-
-/// Returns the sessions that hold a connection open.
-fn sessions(seat: &Seat) -> impl Iterator<Item = [u8; 32]> + use<> {
-    let admissions = seat.mailbox.admissions().0;
-    seat.mailbox.sessions().filter(move |digest| admissions.contains(digest))
 }
