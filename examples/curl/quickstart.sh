@@ -31,7 +31,7 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 application=$(call "$developer" POST /apps "{\"name\":\"Chat\",\"domain\":\"127.0.0.1:$port\",\"description\":\"A chat room\"}")
 appid=$(field appid <<<"$application")
 field domain_key <<<"$application" >"$site/__presence"
-python3 -m http.server "$port" --bind 127.0.0.1 --directory "$site" >/dev/null 2>&1 &
+timeout 60 python3 -m http.server "$port" --bind 127.0.0.1 --directory "$site" >/dev/null 2>&1 &
 web=$!
 until curl --silent --fail "http://127.0.0.1:$port/__presence" >/dev/null; do sleep 0.1; done
 call "$developer" POST "/apps/$appid/verify" >/dev/null

@@ -9,6 +9,7 @@ mod local_path;
 mod notice;
 mod public_page;
 mod response;
+mod shortened;
 mod timestamp;
 
 pub(crate) use self::assets::find as asset;
@@ -19,4 +20,5 @@ pub(crate) use self::local_path::LocalPath;
 pub(crate) use self::notice::Notice;
 pub(crate) use self::public_page::PublicPage;
 pub(crate) use self::response::{Caching, PageResponse};
+pub(crate) use self::shortened::{is_long, shortened};
 pub(crate) use self::timestamp::Timestamp;
