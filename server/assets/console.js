@@ -200,6 +200,7 @@ function disconnect() {
   showState("Not connected", "offline");
 }
 
+byId("connect-button").disabled = false;
 byId("connect").addEventListener("submit", (event) => {
   event.preventDefault();
   key = byId("key").value.trim();

@@ -87,14 +87,16 @@ let sending = 0;
 /** Refreshes all parts. */
 export function refresh() {
   isStale = true;
-  running ??= (async () => {
-    while (isStale) {
-      isStale = false;
-      if (sending === 0 && !isSignedOut) await load();
-    }
-    running = undefined;
-  })();
+  // The loop may end before it has waited for anything, so it does not reset `running` itself.
+  running ??= loadWhileStale().finally(() => { running = undefined; });
   return running;
+}
+
+async function loadWhileStale() {
+  while (isStale) {
+    isStale = false;
+    if (sending === 0 && !isSignedOut) await load();
+  }
 }
 
 /** Refreshes all parts all the time while the page is visible. */

@@ -19,6 +19,15 @@ export function ago(at, now = Date.now()) {
   return full.format(at);
 }
 
+/** The maximum number of characters of a name in a heading. */
+const MAX_NAME = 60;
+
+/** Returns a name as headings show it: unchanged, or its beginning with an ellipsis. */
+export function shortened(name) {
+  const characters = [...name];
+  return characters.length > MAX_NAME ? `${characters.slice(0, MAX_NAME - 1).join("").trimEnd()}…` : name;
+}
+
 /** Returns the time of day, with seconds. */
 export function timeOfDay(at = Date.now()) {
   return clock.format(at);

@@ -1,9 +1,10 @@
 // Tries the calls of the REST reference. Credentials that are typed stay in the fields of this page.
 // Responses are shown as text, never as markup.
 
+import { shortened } from "./page.js";
+
 /** The maximum number of characters of a response that are shown. */
 const MAX_SHOWN = 100_000;
-const MAX_NAME = 60;
 const SHOWN_HEADERS = ["content-type", "location", "retry-after", "x-request-id"];
 const OTHER = "other";
 
@@ -124,7 +125,7 @@ function fillList(input, applications) {
   const list = input.parentElement.querySelector("select") ?? listFor(input);
   const chosen = list.value;
   const own = applications.map(({ appid, name, domain }) =>
-    option(appid, `${name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name} (${domain})`));
+    option(appid, `${shortened(name)} (${domain})`));
   list.replaceChildren(option("", "Choose an application…"), ...own, option(OTHER, "Another appid…"));
   list.value = [...list.options].some(({ value }) => value === chosen) ? chosen : "";
   list.dispatchEvent(new Event("change"));

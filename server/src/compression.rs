@@ -71,9 +71,8 @@ impl PublicText {
     /// Compresses a text. This takes some milliseconds for each 100 KB, so callers keep the result.
     pub(crate) fn new(text: impl Into<Bytes>) -> Self {
         let plain: Bytes = text.into();
-        let shorter = |compressed: Vec<u8>| {
-            (compressed.len() < plain.len()).then(|| Bytes::from(compressed))
-        };
+        let shorter =
+            |compressed: Vec<u8>| (compressed.len() < plain.len()).then(|| Bytes::from(compressed));
         let gzip = gzip(&plain).and_then(shorter);
         let brotli = brotli(&plain).and_then(shorter);
         Self { plain, gzip, brotli }

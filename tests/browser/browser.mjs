@@ -24,6 +24,11 @@ const ARGUMENTS = [
 /** The language of the browser. It is not that of the pages, which are in English all the same. */
 const LOCALE = "de-DE";
 
+/** Returns a name as headings show it: a long one is cut. */
+export function shortened(name) {
+  return name.length > 60 ? `${name.slice(0, 59).trimEnd()}…` : name;
+}
+
 let shared;
 
 /** Starts the browser of this test file, once. */
@@ -141,14 +146,16 @@ export async function checkWidth(page, what) {
 /** Returns what is wrong with the texts of a page. It runs in the page. */
 function textFaults() {
   const faults = [];
-  const isShown = (node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest(".visually-hidden");
+  // The head of a table on a small screen is for screen readers only.
+  const isHiddenHead = (head) => head !== null && getComputedStyle(head).position === "absolute";
+  const isShown = (node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest(".visually-hidden") && !isHiddenHead(node.closest("thead"));
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const text = walker.currentNode;
     const parent = text.parentElement;
     if (!isShown(parent)) continue;
-    // Ids, addresses with a port, and names of files stay in one piece.
-    for (const match of text.data.matchAll(/[0-9a-f]{32}|127\.0\.0\.1:\d+|__presence/g)) {
+    // Ids, addresses with a port, names of files and short words stay in one piece.
+    for (const match of text.data.matchAll(/[0-9a-f]{32}|127\.0\.0\.1:\d+|__presence|(?<!\S)\w{1,20}(?!\S)/g)) {
       const range = new Range();
       range.setStart(text, match.index);
       range.setEnd(text, match.index + match[0].length);

@@ -15,7 +15,9 @@ use crate::compression::ContentCoding;
 use crate::context::ServerContext;
 use crate::cookie::Cookie;
 use crate::http::{AuthenticatedRequest, ErrorResponse, RequestContext};
-use crate::page::{ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, PublicPage, Section};
+use crate::page::{
+    ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, PublicPage, Section,
+};
 
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
 use super::request_parts::PathAndQuery;

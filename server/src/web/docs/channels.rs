@@ -174,7 +174,7 @@ mod tests {
             }
         }
         assert!(page.introduction.contains("<strong>Frames.</strong>"), "{}", page.introduction);
-        assert!(page.tables.contains("<td>4008</td>") && page.tables.contains("<td>34</td>"));
+        assert!(page.tables.contains(">4008</td>") && page.tables.contains(">34</td>"));
     }
 
     #[test]

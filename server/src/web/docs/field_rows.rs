@@ -45,7 +45,8 @@ pub(super) fn of(document: &DocumentValue, schema: &DocumentValue, prefix: &str)
         let others = of(document, part, prefix);
         fields.extend(others.into_iter().map(|field| FieldRow { required: false, ..field }));
     }
-    let required: Vec<&str> = schema.at("required").list().iter().map(DocumentValue::text).collect();
+    let required: Vec<&str> =
+        schema.at("required").list().iter().map(DocumentValue::text).collect();
     for (name, field) in schema.at("properties").fields() {
         let path = format!("{prefix}{name}");
         let target = document.resolve(field);

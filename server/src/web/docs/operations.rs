@@ -128,9 +128,11 @@ impl SubjectSection {
             let of_subject = methods.fields().filter(|(_, operation)| {
                 operation.at("tags").list().first().is_some_and(|tag| tag.text() == name)
             });
-            operations.extend(of_subject.map(|(method, operation)| {
-                RestOperation::of(document, path, method, operation)
-            }));
+            operations.extend(
+                of_subject.map(|(method, operation)| {
+                    RestOperation::of(document, path, method, operation)
+                }),
+            );
         }
         Self {
             name: name.to_owned(),
@@ -141,12 +143,7 @@ impl SubjectSection {
 }
 
 impl RestOperation {
-    fn of(
-        document: &DocumentValue,
-        path: &str,
-        method: &str,
-        operation: &DocumentValue,
-    ) -> Self {
+    fn of(document: &DocumentValue, path: &str, method: &str, operation: &DocumentValue) -> Self {
         let parameters = operation.at("parameters").list().iter();
         let responses = operation.at("responses").fields();
         let responses =
