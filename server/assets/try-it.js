@@ -1,5 +1,5 @@
-// Tries the calls of the REST reference. Credentials that are typed stay in the fields of this page.
-// Responses are shown as text, never as markup.
+// Tries the calls of the REST reference. Credentials that are typed stay in the fields of this
+// page. Responses are shown as text, never as markup.
 
 import { shortened } from "./page.js";
 

@@ -55,7 +55,7 @@ test("a refresh while a form is sent does not stop the refreshes", async (t) => 
   await page.getByText("Paused. The application sees you as offline").waitFor();
   const token = await server.signIn("alice");
   await server.ok("PATCH", `/grants/${chat.appid}`, { token, body: { paused: false } });
-  await app(page, "Chat").getByText("allowed").waitFor();
+  await app(page, "Chat").getByText("allowed", { exact: true }).waitFor();
 });
 
 test("a user sees where they are signed in, and ends other sign-ins", async (t) => {

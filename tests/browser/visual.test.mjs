@@ -1,5 +1,5 @@
-// What the pages look like with data that is awkward to show: long names, addresses with a port,
-// texts of errors, a browser in another language.
+// The looks of the pages with data that is awkward to show: long names, addresses with a port, texts
+// of errors, a browser in another language.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -23,8 +23,6 @@ test("a name of 200 characters fills no screen, and the consent page shows it in
     await page.getByText(name, { exact: true }).waitFor();
     await checkPage(page, `long-${kind}-grant`);
     await app.grantedBy(kind);
-    await page.goto(`/revoke/${app.appid}`);
-    await checkPage(page, `long-${kind}-revoke`);
     await page.goto("/sidebar");
     await page.getByText("More").first().click();
     await checkPage(page, `long-${kind}-sidebar`);
