@@ -130,10 +130,11 @@ fn limits(schema: &DocumentValue) -> impl Iterator<Item = String> {
     ];
     words.into_iter().filter_map(|(name, before, after)| {
         let limit = schema.at(name);
-        let value = match limit {
-            // The document of poem-openapi writes every limit as a number with a fraction.
-            DocumentValue::Number(number) => format!("{number}"),
-            other => other.display(),
+        // The document of poem-openapi writes every limit as a number with a fraction.
+        let value = if let DocumentValue::Number(number) = limit {
+            number.to_string()
+        } else {
+            limit.display()
         };
         let is_short = name != "pattern" || value.len() <= MAX_PATTERN;
         (limit.is_present() && is_short).then(|| format!("{before}{value}{after}"))

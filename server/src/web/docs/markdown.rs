@@ -23,6 +23,7 @@ struct StackedTables {
 
 impl StackedTables {
     /// Returns the event that is written instead.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other events stay as they are")]
     fn mark<'a>(&mut self, event: Event<'a>) -> Event<'a> {
         let html = |text: &str| Event::Html(CowStr::from(text.to_owned()));
         match event {
