@@ -109,12 +109,20 @@ fn kind(document: &DocumentValue, schema: &DocumentValue) -> String {
     }
     let items = schema.at("items");
     let name = if items.is_present() {
-        format!("list of {}s", kind(document, document.resolve(items)))
+        let item = kind(document, document.resolve(items));
+        match item.split_once(", ") {
+            Some((name, limits)) if is_word(name) => format!("list of {name}s, each {limits}"),
+            _ => format!("list of {item}s"),
+        }
     } else {
         let name = schema.at("type").text();
         if name.is_empty() { "object".to_owned() } else { name.to_owned() }
     };
     [name].into_iter().chain(limits(schema)).collect::<Vec<_>>().join(", ")
+}
+
+fn is_word(name: &str) -> bool {
+    name.chars().all(char::is_alphabetic)
 }
 
 /// Describes each limit of a schema, as Markdown.
