@@ -1,5 +1,5 @@
-// The looks of the pages with data that is awkward to show: long names, addresses with a port, texts
-// of errors, a browser in another language.
+// The looks of the pages with data that is awkward to show: long names, addresses with a port,
+// texts of errors, a browser in another language.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
