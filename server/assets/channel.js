@@ -43,7 +43,7 @@ export class Channel {
 
   /**
    * The options are `url`, `device`, `ticket()`, `onState`, `onStatus(status or null)`,
-   * `onError(text)` and `onNotifications(items)`.
+   * `onError(errno)` and `onNotifications(items)`.
    */
   constructor(options) {
     this.#options = options;
@@ -117,7 +117,7 @@ export class Channel {
       } else if (reply.errno === SLOW_DOWN) {
         this.#retryAfter(reply, () => this.#authenticate(token));
       } else {
-        this.#options.onError(reply.error);
+        this.#options.onError(reply.errno);
       }
     });
   }
@@ -134,7 +134,7 @@ export class Channel {
       } else if (reply.errno === SESSION_ENDED) {
         this.#closed(4003);
       } else {
-        this.#options.onError(reply.error);
+        this.#options.onError(reply.errno);
       }
     });
   }

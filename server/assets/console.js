@@ -1,7 +1,8 @@
 // The live console: one AppService Presence Channel, opened with a key that stays in the memory of
 // this module. Received frames are shown as text, never as markup.
 
-import { ago } from "./page.js";
+import { withIds } from "./ids.js";
+import { ago, timeOfDay } from "./page.js";
 
 const PROTOCOL = "presence.v1";
 const MAX_LINES = 200;
@@ -43,8 +44,10 @@ function showProblem(text) {
 
 function log(event, detail) {
   const line = node("li");
-  const time = node("time", new Date().toLocaleTimeString());
-  line.append(time, node("strong", event), node("span", detail));
+  const time = node("time", timeOfDay());
+  const text = node("span");
+  text.append(...withIds(detail));
+  line.append(time, node("strong", event), text);
   byId("log-empty").hidden = true;
   byId("log").prepend(line);
   while (byId("log").children.length > MAX_LINES) byId("log").lastChild.remove();
@@ -60,7 +63,7 @@ function showUsers() {
       element.append(...content);
       row.append(element);
     };
-    const button = node("button", user.uid, "link code");
+    const button = node("button", user.uid, "link code id");
     button.type = "button";
     button.title = "Send this user a notification";
     button.addEventListener("click", () => { byId("uid").value = user.uid; byId("message").focus(); });
@@ -197,6 +200,7 @@ function disconnect() {
   showState("Not connected", "offline");
 }
 
+byId("connect-button").disabled = false;
 byId("connect").addEventListener("submit", (event) => {
   event.preventDefault();
   key = byId("key").value.trim();
@@ -218,7 +222,7 @@ byId("notify").addEventListener("submit", (event) => {
   const badge = node("span", "sent", "tag");
   const head = node("div", undefined, "row-head");
   head.append(node("span", item.message, "row-name"), badge);
-  entry.append(head, node("code", item.uid));
+  entry.append(head, node("code", item.uid, "id"));
   byId("nothing-sent").hidden = true;
   byId("sent").prepend(entry);
   sent.set(`${id}/0`, badge);

@@ -1,13 +1,15 @@
 // The status page of the operator: loads the figures every two seconds while the page is visible,
 // and draws those that it has loaded.
 
+import { LANGUAGE, timeOfDay } from "./page.js";
+
 const PERIOD = 2000;
 const MAX_SAMPLES = 150;
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320, HEIGHT = 96, LEFT = 4, TOP = 8;
 
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
 const byId = (id) => document.getElementById(id);
 
 /** The lines of each chart: a name, and a function of a sample and the sample before. */
@@ -108,7 +110,7 @@ function show(now) {
     row.append(nameCell, countCell);
     return row;
   }));
-  byId("updated-at").textContent = `as of ${new Date(now.at).toLocaleTimeString()}`;
+  byId("updated-at").textContent = `as of ${timeOfDay(now.at)}`;
 }
 
 async function load() {

@@ -2,7 +2,7 @@
 // server renders everything: the script fetches the page that a form leads to, and takes the parts
 // marked `data-live` from it.
 
-import { showTimes } from "./page.js";
+import { showTimes, timeOfDay } from "./page.js";
 
 /** Fetches a page, and parses it. */
 async function fetchPage(url, { headers, ...options }) {
@@ -76,7 +76,7 @@ function showFreshness() {
   if (!line) return;
   line.hidden = !isSignedOut && Date.now() - refreshedAt < OLD_AFTER;
   if (isSignedOut) line.textContent = "You are signed out, so the lists on this page are no longer refreshed. Reload the page to sign in.";
-  else if (!line.hidden) line.textContent = `The lists on this page are from ${new Date(refreshedAt).toLocaleTimeString()}. We are trying to refresh them.`;
+  else if (!line.hidden) line.textContent = `The lists on this page are from ${timeOfDay(refreshedAt)}. We are trying to refresh them.`;
 }
 
 let running;
@@ -87,14 +87,16 @@ let sending = 0;
 /** Refreshes all parts. */
 export function refresh() {
   isStale = true;
-  running ??= (async () => {
-    while (isStale) {
-      isStale = false;
-      if (sending === 0 && !isSignedOut) await load();
-    }
-    running = undefined;
-  })();
+  // The loop may end before it has waited for anything, so it does not reset `running` itself.
+  running ??= loadWhileStale().finally(() => { running = undefined; });
   return running;
+}
+
+async function loadWhileStale() {
+  while (isStale) {
+    isStale = false;
+    if (sending === 0 && !isSignedOut) await load();
+  }
 }
 
 /** Refreshes all parts all the time while the page is visible. */

@@ -1,6 +1,6 @@
 // The notifications of this tab. They are shown as text, and acknowledged once the tab was visible.
 
-import { showTimes } from "./page.js";
+import { shortened, showTimes } from "./page.js";
 
 /** The maximum number of notifications in the list. */
 const MAX_ITEMS = 50;
@@ -42,7 +42,7 @@ function row(item) {
   const at = new Date(item.sent_at);
   const time = element("time", { dateTime: Number.isNaN(at.getTime()) ? "" : at.toISOString() });
   time.setAttribute("data-ago", "");
-  const head = element("div", { className: "row-head" }, element("h3", {}, item.source), element("small", {}, time));
+  const head = element("div", { className: "row-head" }, element("h3", { title: item.source }, shortened(item.source)), element("small", {}, time));
   return element("li", { className: "notification new" }, head, sender(item), element("p", { className: "text" }, item.message), ...action(item));
 }
 

@@ -1,8 +1,11 @@
-// The script of every page: shows times in the time zone and the language of the reader, and clears
-// the browser's storage on signing out.
+// The script of every page: shows times in the time zone of the reader, and clears the browser's
+// storage on signing out.
 
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+/** The language of the pages, for times and numbers: English with the day before the month. */
+export const LANGUAGE = "en-GB";
+const full = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(LANGUAGE, { timeStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
 const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7]];
 
 /** Returns how long ago a time was; the date if that is more than a week. */
@@ -14,6 +17,20 @@ export function ago(at, now = Date.now()) {
     amount /= size;
   }
   return full.format(at);
+}
+
+/** The maximum number of characters of a name in a heading. */
+const MAX_NAME = 60;
+
+/** Returns a name as headings show it: unchanged, or its beginning with an ellipsis. */
+export function shortened(name) {
+  const characters = [...name];
+  return characters.length > MAX_NAME ? `${characters.slice(0, MAX_NAME - 1).join("").trimEnd()}…` : name;
+}
+
+/** Returns the time of day, with seconds. */
+export function timeOfDay(at = Date.now()) {
+  return clock.format(at);
 }
 
 /** Shows every time below a node in the time zone of the reader. */

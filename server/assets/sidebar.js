@@ -120,8 +120,13 @@ function onStatus(sent) {
   }
 }
 
-function onError(error) {
-  textProblem.textContent = error;
+/** The error that answers a status text that is not valid. */
+const INVALID_FIELD = 12;
+
+function onError(errno) {
+  textProblem.textContent = errno === INVALID_FIELD
+    ? `Use at most ${text.maxLength} characters, and no line breaks or invisible characters.`
+    : "The server did not accept your status. Reload the page and try again.";
   textProblem.hidden = false;
   text.setAttribute("aria-invalid", "true");
 }

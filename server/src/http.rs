@@ -52,7 +52,6 @@ use self::documents::OpenApiText;
 use self::finish::{AllowedMethods, FinishResponse};
 use self::unread_body::SealBody;
 
-pub(crate) use self::api::swagger_ui_page;
 pub(crate) use self::body::{FORM, text as read_body};
 pub(crate) use self::credential::AuthenticatedRequest;
 pub(crate) use self::development::dev_assertion;

@@ -24,6 +24,7 @@ pub mod socket;
 mod authorization;
 mod client_address;
 mod client_proof;
+mod compression;
 mod development_guard;
 mod origin_pattern;
 mod tls;

@@ -7,7 +7,9 @@ mod error_page;
 mod layout;
 mod local_path;
 mod notice;
+mod public_page;
 mod response;
+mod shortened;
 mod timestamp;
 
 pub(crate) use self::assets::find as asset;
@@ -16,5 +18,7 @@ pub(crate) use self::error_page::error_page;
 pub(crate) use self::layout::{Layout, LayoutUser, Section};
 pub(crate) use self::local_path::LocalPath;
 pub(crate) use self::notice::Notice;
+pub(crate) use self::public_page::PublicPage;
 pub(crate) use self::response::{Caching, PageResponse};
+pub(crate) use self::shortened::{is_long, shortened};
 pub(crate) use self::timestamp::Timestamp;

@@ -72,7 +72,7 @@ pub fn pages(rest: SharedEndpoint) -> RouteTable {
         .get("/docs", docs::show_rest)
         .get("/docs/channels", docs::show_channels)
         .get("/docs/errors", docs::show_errors)
-        .get("/docs/viewer/:name", docs::viewer_file)
+        .get("/docs/quickstarts", docs::show_quickstarts)
         .get("/assets/:version/:name", files::show);
     operator::add_routes(developer::add_routes(routes)).into_table()
 }

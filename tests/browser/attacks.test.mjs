@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { closeBrowser, checkPage, BrowserUser } from "./browser.mjs";
+import { closeBrowser, checkPage, BrowserUser, shortened } from "./browser.mjs";
 import { ScenarioServer } from "./scenario.mjs";
 
 after(closeBrowser);
@@ -136,7 +136,8 @@ test("texts of an application are never shown as markup", async (t) => {
   page.on("dialog", () => assert.fail("a dialog"));
 
   await page.goto(chat.grantUrl({ id: `alice ${MARKUP}`, state: `s ${MARKUP}`, redirect: `${chat.domain.origin}/back?x=${encodeURIComponent(MARKUP)}` }));
-  await page.getByRole("heading", { name: `Allow Chat ${MARKUP} to see` }).waitFor();
+  await page.getByRole("heading", { name: `Allow ${shortened(`Chat ${MARKUP}`)} to see` }).waitFor();
+  await page.locator("dd").getByText(`Chat ${MARKUP}`, { exact: true }).waitFor();
   await page.getByText(`alice ${MARKUP}`).waitFor();
   await page.getByText(`A room ${MARKUP}`).waitFor();
   await hasNoInjectedMarkup(page);
@@ -149,12 +150,12 @@ test("texts of an application are never shown as markup", async (t) => {
   // Without a redirect, this server shows the result.
   await page.goto(chat.grantUrl());
   await page.getByRole("button", { name: "Allow", exact: true }).click();
-  await page.getByText(`Chat ${MARKUP} can now see`).waitFor();
+  await page.getByText(`${shortened(`Chat ${MARKUP}`)} can now see`).waitFor();
   await hasNoInjectedMarkup(page);
 
   await page.goto(`${server.url}/sidebar`);
   await connected(page);
-  await page.locator("#apps").getByText(`Chat ${MARKUP}`).first().waitFor();
+  await page.locator("#apps").getByText(shortened(`Chat ${MARKUP}`)).first().waitFor();
   await page.locator('#status input[value="online"]').check();
   await page.getByLabel("Status text").fill(`Hi ${MARKUP}`.slice(0, 128));
   await page.getByRole("button", { name: "Save" }).click();
@@ -162,7 +163,7 @@ test("texts of an application are never shown as markup", async (t) => {
   const uid = back.searchParams.get("Presence-UID");
   await chat.notify(uid, `Lunch ${MARKUP}`, `https://chat.example/?q=${encodeURIComponent(MARKUP)}`);
   await page.locator("#notifications").getByText(`Lunch ${MARKUP}`).waitFor();
-  await page.locator("#notifications").getByRole("heading", { name: `Chat ${MARKUP}` }).waitFor();
+  await page.locator("#notifications").getByRole("heading", { name: shortened(`Chat ${MARKUP}`) }).waitFor();
 
   // Links to apps and plain http links are shown, but cannot be opened.
   await chat.notify(uid, "By an app", "chatroom://open/7");

@@ -14,12 +14,20 @@ const axe = readFileSync(tool.resolve("axe-core/axe.min.js"), "utf8");
 export const SCREENSHOTS = join(process.env.PRESENCE_BROWSER_TOOLS, "screenshots");
 
 /** The screenshots in the README; `UPDATE=1 tests/browser/run` writes them again. */
-const PUBLISHED = new Set(["home-light-1280", "grant-light-1280", "sidebar-light-1280", "sidebar-paused-dark-360", "console-light-1280", "operator-figures-light-1280"]);
+const PUBLISHED = new Set(["home-light-1280", "grant-light-1280", "sidebar-light-1280", "sidebar-paused-dark-390", "console-light-1280", "operator-figures-light-1280"]);
 
 const ARGUMENTS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ];
+
+/** The language of the browser. It is not that of the pages, which are in English all the same. */
+const LOCALE = "de-DE";
+
+/** Returns a name as headings show it: a long one is cut. */
+export function shortened(name) {
+  return name.length > 60 ? `${name.slice(0, 59).trimEnd()}…` : name;
+}
 
 let shared;
 
@@ -49,7 +57,7 @@ export class BrowserUser {
     const user = new BrowserUser();
     user.#test = t.name;
     user.#origins = new Set([server.url, ...origins]);
-    user.context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, baseURL: server.url, ...options });
+    user.context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, baseURL: server.url, locale: LOCALE, ...options });
     user.context.setDefaultTimeout(TIMEOUT);
     user.context.on("request", (request) => {
       const url = new URL(request.url());
@@ -135,25 +143,88 @@ export async function checkWidth(page, what) {
   assert.deepEqual(wide, [], `the width of ${what}`);
 }
 
+/** Returns what is wrong with the texts of a page. It runs in the page. */
+function textFaults() {
+  const faults = [];
+  // The head of a table on a small screen is for screen readers only.
+  const isHiddenHead = (head) => head !== null && getComputedStyle(head).position === "absolute";
+  const isShown = (node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest(".visually-hidden") && !isHiddenHead(node.closest("thead"));
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    const parent = text.parentElement;
+    if (!isShown(parent)) continue;
+    // Ids, addresses with a port, names of files and short words stay in one piece.
+    for (const match of text.data.matchAll(/[0-9a-f]{32}|127\.0\.0\.1:\d+|__presence|(?<!\S)\w{1,20}(?!\S)/g)) {
+      const range = new Range();
+      range.setStart(text, match.index);
+      range.setEnd(text, match.index + match[0].length);
+      const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+      if (lines.size > 1) faults.push(`broken over lines: ${match[0]}`);
+      const link = parent.closest("a");
+      const style = link && getComputedStyle(link);
+      if (match[0].includes("_") && style && Number.parseFloat(style.textUnderlineOffset) < 0.4 * Number.parseFloat(style.fontSize)) {
+        faults.push(`underlined over its underscores: ${text.data}`);
+      }
+    }
+    // A date in the language of the browser rather than that of the page.
+    if (/\bvor \d|\bUhr\b|jetzt|\d{1,2}\.\d{1,2}\.\d{4}/.test(text.data)) faults.push(`not in English: ${text.data}`);
+  }
+  for (const node of document.querySelectorAll("code, pre, .code, .id")) {
+    if (!getComputedStyle(node).fontFamily.includes("mono")) faults.push(`proportional: ${node.outerHTML.slice(0, 100)}`);
+  }
+  const main = document.querySelector("main");
+  const card = main.querySelector(":scope > :not(#notices, .visually-hidden, [hidden])");
+  for (const notice of main.querySelectorAll(":scope > #notices > .notice")) {
+    const [box, below] = [notice.getBoundingClientRect(), card.getBoundingClientRect()];
+    if (box.left < below.left - 1 || box.right > below.right + 1) faults.push(`wider than the card below: ${notice.textContent}`);
+  }
+  for (const pill of document.querySelectorAll(".status-choice .status, .tag, button:not(.link), .button")) {
+    if (!isShown(pill)) continue;
+    const box = pill.getBoundingClientRect();
+    const texts = [...pill.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    const gaps = texts.map((text) => {
+      const range = new Range();
+      range.selectNodeContents(text);
+      const content = range.getBoundingClientRect();
+      return Math.min(content.left - box.left, box.right - content.right);
+    });
+    const gap = Math.min(...gaps);
+    if (gap < 4) faults.push(`touches its frame (${gap.toFixed(1)} px): ${pill.textContent}`);
+  }
+  for (const heading of document.querySelectorAll("h1, h2, h3, .row-name")) {
+    const { height } = heading.getBoundingClientRect();
+    if (isShown(heading) && height > innerHeight / 3) faults.push(`${height} px high: ${heading.textContent.slice(0, 60)}`);
+  }
+  return faults;
+}
+
+/** Fails if a text of the page is broken, cut, too long, or in another language than the page. */
+export async function checkText(page, what) {
+  assert.deepEqual(await page.evaluate(textFaults), [], `the texts of ${what}`);
+}
+
 /**
  * Checks the page in both themes, from a small phone to a large screen: takes screenshots, and
- * checks the accessibility and the width.
+ * checks the accessibility, the width and the texts. Of a long page it takes pictures of the window
+ * only, and checks the accessibility on the large screen only.
  */
-export async function checkPage(page, name) {
+export async function checkPage(page, name, { isLong = false } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
   const before = page.viewportSize();
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    for (const width of [320, 360, 1280, 1920]) {
+    for (const width of [320, 390, 768, 1280, 1920]) {
       await page.setViewportSize({ width, height: width < 400 ? 720 : 860 });
       await checkWidth(page, `${name} at ${width}`);
-      if (width === 360 || width === 1280) {
-        const picture = await page.screenshot({ path: join(SCREENSHOTS, `${name}-${theme}-${width}.png`), fullPage: true });
+      await checkText(page, `${name} at ${width}`);
+      if (width === 390 || width === 1280 || process.env.PRESENCE_SCREENSHOTS === "all") {
+        const picture = await page.screenshot({ path: join(SCREENSHOTS, `${name}-${theme}-${width}.png`), fullPage: !isLong });
         if (process.env.UPDATE === "1" && PUBLISHED.has(`${name}-${theme}-${width}`)) {
           await writeFile(join("server/screenshots", `${name}.png`), picture);
         }
-        await checkAccessibility(page, `${name}, ${theme}, ${width}`);
       }
+      if (width === 1280 || (width === 390 && !isLong)) await checkAccessibility(page, `${name}, ${theme}, ${width}`);
     }
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });

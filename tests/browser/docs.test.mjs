@@ -1,100 +1,172 @@
-// The API documents: the console, the channels and the errors. They load nothing from other
-// origins.
+// The API documents: the REST reference with its forms, the channels, the errors and the
+// quickstarts. They load nothing from other origins.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
-import { closeBrowser, checkWidth, checkPage, BrowserUser, SCREENSHOTS } from "./browser.mjs";
+import { closeBrowser, checkPage, BrowserUser } from "./browser.mjs";
 import { ScenarioServer } from "./scenario.mjs";
 
 after(closeBrowser);
 
-/** An operation in the console. */
+/** The form of an operation. */
 class Call {
-  constructor(page, tag, id) {
-    this.page = page;
-    this.block = page.locator(`#operations-${tag}-${id}`);
+  constructor(page, id) {
+    this.block = page.locator(`#${id}`);
+    this.form = this.block.locator("[data-try] form");
   }
 
   async open() {
-    await this.block.locator(".opblock-summary-control").click();
+    await this.block.locator("[data-try] > summary").click();
     return this;
   }
 
+  field(name) {
+    return this.form.locator(`[name="${name}"]`);
+  }
+
   /** Sends it; returns the answer that the page shows. */
-  async execute(body) {
-    if (body) await this.block.locator("textarea.body-param__text").fill(JSON.stringify(body));
-    await this.block.locator("button.execute").click();
-    const answer = this.block.locator(".live-responses-table .response");
-    const status = await answer.locator(".response-col_status").innerText();
-    const text = await answer.locator(".response-col_description .microlight, .response-col_description .highlight-code").first().innerText();
-    return { status: Number.parseInt(status, 10), json: JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) };
+  async send() {
+    const result = this.block.locator(".result");
+    await result.evaluate((node) => { node.hidden = true; });
+    await this.form.getByRole("button", { name: "Send" }).click();
+    await result.waitFor();
+    const text = await result.locator("pre").textContent();
+    return { status: Number.parseInt(await result.locator(".result-status").innerText(), 10), text, json: JSON.parse(text.slice(text.indexOf("{"))) };
   }
 }
 
-test("a developer calls the REST API in its reference with a bearer token", async (t) => {
+const openCall = (page, id) => new Call(page, id).open();
+
+test("a developer who is signed in tries the calls: own applications in a list, no token to copy", async (t) => {
   const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
   const developer = await BrowserUser.open(t, server);
-  const page = await developer.tab("/docs");
-  const call = (tag, id) => new Call(page, tag, id).open();
+  const page = await developer.signIn("dev");
+  await page.goto("/docs");
+  await page.getByText("You are signed in as dev@dev.localhost.").waitFor();
 
-  const made = await (await call("Development", "make_dev_assertion")).execute({ email: "alice@dev.localhost" });
-  assert.equal(made.status, 200);
-  const signIn = { assertion: made.json.assertion, scope: "account" };
-  const opened = await (await call("Session", "create_session")).execute(signIn);
-  assert.equal(opened.json.email, "alice@dev.localhost");
+  // Nothing is filled in. The example is a placeholder, which is inserted on request.
+  const register = await openCall(page, "register_application");
+  assert.equal(await register.field("body").inputValue(), "");
+  assert.match(await register.field("body").getAttribute("placeholder"), /"name": "Chess by Mail"/);
+  await register.form.getByRole("button", { name: "Insert the example" }).click();
+  assert.equal(JSON.parse(await register.field("body").inputValue()).name, "Chess by Mail");
+  await register.field("body").fill(JSON.stringify({ name: "Chat", domain: domain.host, description: "" }));
+  const sent = page.waitForRequest((request) => request.method() === "POST" && request.url() === `${server.url}/apps`);
+  const registered = await register.send();
+  assert.deepEqual([registered.status, registered.json.state], [201, "registered"]);
+  const headers = await (await sent).allHeaders();
+  assert.match(headers["x-csrf-token"], /^[0-9a-f]{64}$/);
+  assert.equal(headers.authorization, undefined);
 
-  // Only the token authenticates the calls: the cookie of this browser is removed.
-  await developer.context.clearCookies();
-  await page.locator(".btn.authorize").click();
-  const dialog = page.locator(".dialog-ux");
-  await dialog.locator("#auth-bearer-value").last().fill(opened.json.token);
-  await dialog.locator("form", { has: page.locator("#auth-bearer-value") }).last().getByRole("button", { name: "Apply credentials" }).click();
-  await page.screenshot({ path: join(SCREENSHOTS, "docs-authorize.png") });
-  await dialog.locator(".btn-done, .close-modal").first().click();
+  // The new Application is in the list of every call that takes an appid; none is chosen.
+  const verify = await openCall(page, "verify_application");
+  const list = verify.form.getByLabel("appid", { exact: true });
+  await list.locator("option").filter({ hasText: `Chat (${domain.host})` }).waitFor({ state: "attached" });
+  assert.equal(await list.inputValue(), "");
+  assert.equal(await page.locator("select[data-for=appid]").count(), await page.locator("input[data-appid]").count());
+  await list.selectOption({ label: `Chat (${domain.host})` });
+  domain.pages["/__presence"] = { type: "text/plain", text: registered.json.domain_key };
+  assert.equal((await verify.send()).json.state, "verified");
+  const activate = await openCall(page, "activate_application");
+  await activate.form.getByLabel("appid", { exact: true }).selectOption(registered.json.appid);
+  const { json: { api_key: key } } = await activate.send();
 
-  const asked = page.waitForRequest((request) => request.method() === "POST" && request.url() === `${server.url}/apps`);
-  const registered = await (await call("Applications", "register_application")).execute({ name: "Chat", domain: "localhost:1" });
-  assert.equal(registered.status, 201);
-  assert.equal(registered.json.state, "registered");
-  assert.equal((await asked).headers().authorization, `Bearer ${opened.json.token}`);
+  // A call of a back end needs the key, which is sent alone and kept nowhere.
+  const poll = await openCall(page, "poll_presence");
+  await poll.form.getByLabel("appid", { exact: true }).selectOption(registered.json.appid);
+  await poll.form.getByRole("button", { name: "Send" }).click();
+  await poll.block.getByText("Enter the credential for this call first.").waitFor();
+  await page.getByLabel("API key", { exact: true }).fill(key);
+  const polled = page.waitForRequest((request) => request.url().includes("/presence"));
+  assert.deepEqual((await poll.send()).json.presence, []);
+  const pollHeaders = await (await polled).allHeaders();
+  assert.deepEqual([pollHeaders.authorization, pollHeaders.cookie], [`Bearer ${key}`, undefined]);
+  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.equal(stored.includes(key), false);
+  await page.reload();
+  assert.equal(await page.getByLabel("API key", { exact: true }).inputValue(), "");
 
-  const refused = await (await call("Operation", "heartbeat")).execute();
-  assert.equal(refused.json.status, "ok");
-  for (const theme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    for (const width of [390, 1280]) {
-      await page.setViewportSize({ width, height: 900 });
-      await checkWidth(page, `docs at ${width}`);
-      await page.locator("#operations-Applications-register_application").scrollIntoViewIfNeeded();
-      await page.screenshot({ path: join(SCREENSHOTS, `docs-console-${theme}-${width}.png`) });
-      await page.screenshot({ path: join(SCREENSHOTS, `docs-${theme}-${width}.png`), fullPage: true });
-    }
-  }
+  // Another id can be entered, and a call that deletes asks first.
+  developer.ignores(/status of 404/);
+  const remove = await openCall(page, "remove_application");
+  await remove.form.getByLabel("appid", { exact: true }).selectOption({ label: "Another appid…" });
+  await remove.form.getByLabel("Another appid").fill("0".repeat(32));
+  await remove.form.getByRole("button", { name: "Send" }).click();
+  assert.equal(await remove.block.locator(".result").isVisible(), false);
+  await remove.field("confirmed").check();
+  assert.deepEqual((await remove.send()).json.errno, 40);
 });
 
-test("an error is shown in the console with its errno", async (t) => {
+test("a visitor tries calls with a bearer token, and sees errors with their errno", async (t) => {
   const server = await ScenarioServer.start(t);
-  const developer = await BrowserUser.open(t, server);
+  const visitor = await BrowserUser.open(t, server);
   // The browser logs every answer with an error status.
-  developer.ignores(/401 \(Unauthorized\)/);
-  const page = await developer.tab("/docs");
-  const answer = await (await new Call(page, "Session", "get_session").open()).execute();
-  assert.deepEqual([answer.status, answer.json.errno], [401, 30]);
+  visitor.ignores(/401 \(Unauthorized\)/);
+  const page = await visitor.tab("/docs");
+  await page.locator("#credentials").getByRole("link", { name: "Sign in" }).waitFor();
+  const session = await openCall(page, "get_session");
+  const refused = await session.send();
+  assert.deepEqual([refused.status, refused.json.errno], [401, 30]);
+  assert.match(refused.text, /^content-type: application\/json/);
+
+  const token = await server.signIn("alice");
+  await page.getByText("Other credentials").click();
+  await page.getByLabel("Session token, in place of your sign-in").fill(token);
+  assert.equal((await session.send()).json.email, "alice@dev.localhost");
+  const grants = await openCall(page, "revoke_grant");
+  assert.equal(await grants.block.locator("select").count(), 0);
 });
 
-test("the channels and the errors are shown, accessible and fit every screen", async (t) => {
+test("the reference without JavaScript shows every call, and no form", async (t) => {
   const server = await ScenarioServer.start(t);
+  const visitor = await BrowserUser.open(t, server, { javaScriptEnabled: false });
+  const page = await visitor.tab("/docs");
+  await page.getByRole("heading", { name: "Send live notifications" }).waitFor();
+  assert.equal(await page.locator("[data-try]:visible, #credentials:visible").count(), 0);
+});
+
+test("the reference is accessible in both themes with everything unfolded, and fits every screen", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const app = await server.application();
   const developer = await BrowserUser.open(t, server);
+  const page = await developer.signIn("developer");
+  await page.goto("/docs");
+  await page.locator("option").filter({ hasText: `Chat (${app.domain.host})` }).first().waitFor({ state: "attached" });
+  await checkPage(page, "docs", { isLong: true });
+  await page.locator("details").evaluateAll((all) => { for (const details of all) details.open = true; });
+  await page.locator("#list_applications").getByRole("button", { name: "Send" }).click();
+  await page.locator("#list_applications .result").getByText(app.appid).waitFor();
+  await checkPage(page, "docs-unfolded", { isLong: true });
+});
+
+test("the channels, the errors and the quickstarts are shown, accessible and fit every screen", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const developer = await BrowserUser.open(t, server, { permissions: ["clipboard-read", "clipboard-write"] });
   const page = await developer.tab("/docs");
-  await page.getByRole("link", { name: "Channels" }).first().click();
+  const tabs = page.getByRole("navigation", { name: "Documents" });
+  await tabs.getByRole("link", { name: "Channels" }).click();
   for (const heading of ["Device Presence Channel /presence", "AppService Presence Channel /myapps/{appid}", "Close codes"]) {
     await page.getByRole("heading", { name: heading }).waitFor();
   }
   await page.getByRole("link", { name: "An AppService sends notifications" }).click();
   await page.locator("#sendNotifications").getByText("notifications[].idempotency_key", { exact: true }).waitFor();
-  await checkPage(page, "docs-channels");
-  await page.getByRole("link", { name: "Errors", exact: true }).click();
+  await checkPage(page, "docs-channels", { isLong: true });
+  await tabs.getByRole("link", { name: "Errors" }).click();
   await page.getByText("slow_down", { exact: true }).first().waitFor();
   await checkPage(page, "docs-errors");
+
+  // A quickstart is the file of the repository, to the last character.
+  await tabs.getByRole("link", { name: "Quickstarts" }).click();
+  await page.getByRole("heading", { name: "Kotlin" }).waitFor();
+  await checkPage(page, "docs-quickstarts");
+  const quickstarts = page.locator("article");
+  assert.ok(await quickstarts.count() >= 5);
+  for (const quickstart of await quickstarts.all()) {
+    const file = await quickstart.locator("dd code").first().innerText();
+    assert.equal(await quickstart.locator("pre").textContent(), await readFile(file, "utf8"), file);
+  }
+  await quickstarts.first().getByRole("button", { name: /Copy/ }).click();
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^#!\/usr\/bin\/env bash\n/);
 });

@@ -32,6 +32,32 @@ async function isSignedOut(page) {
   await page.getByRole("main").getByRole("link", { name: "Sign in" }).waitFor();
 }
 
+test("a refresh while a form is sent does not stop the refreshes", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
+  await chat.grantedBy("alice");
+  const page = await signedIn(t, server);
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  await page.route("**/sidebar/pause", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const asked = page.waitForRequest("**/sidebar/pause");
+  await app(page, "Chat").getByRole("button", { name: "Pause Chat" }).click();
+  await asked;
+  await page.evaluate(async () => {
+    const sidebar = document.querySelector('script[src*="sidebar.js"]').src;
+    const { refresh } = await import(new URL("live.js", sidebar).href);
+    await refresh();
+  });
+  release();
+  await page.getByText("Paused. The application sees you as offline").waitFor();
+  const token = await server.signIn("alice");
+  await server.ok("PATCH", `/grants/${chat.appid}`, { token, body: { paused: false } });
+  await app(page, "Chat").getByText("allowed", { exact: true }).waitFor();
+});
+
 test("a user sees where they are signed in, and ends other sign-ins", async (t) => {
   const server = await ScenarioServer.start(t);
   const [first, second, third] = [await signedIn(t, server), await signedIn(t, server), await signedIn(t, server)];

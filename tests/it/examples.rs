@@ -46,6 +46,17 @@ async fn a_notification_waits_for_the_device_and_its_receipt_is_printed() {
     device.close().await;
 }
 
+#[tokio::test]
+async fn the_curl_quickstart_ends_with_the_presence_of_its_user() {
+    let server = Server::start_default().await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/curl/quickstart.sh");
+    let mut quickstart = Example::start_program(&server, "curl", script.as_ref(), &[], &[]);
+    quickstart.wait_for("it knows alice as").await;
+    quickstart.wait_for("\"queue_size\":1").await;
+    quickstart.wait_for("\"status\":\"offline\"").await;
+    quickstart.close().await;
+}
+
 /// A running example. Dropping it kills the process.
 struct Example {
     name: &'static str,
@@ -61,7 +72,17 @@ impl Example {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut process = child_command(example_binary(name))
+        Self::start_program(server, name, &example_binary(name), arguments, environment)
+    }
+
+    fn start_program(
+        server: &Server,
+        name: &'static str,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut process = child_command(program)
             .args(arguments)
             .env("PRESENCE_SERVER", server.url())
             .envs(environment.iter().copied())

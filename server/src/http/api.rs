@@ -46,8 +46,3 @@ pub(super) fn service() -> OpenApiService<Api, ()> {
         .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://spdx.org/licenses/"))
         .server("/")
 }
-
-/// Returns the HTML page of the OpenAPI document's viewer, as poem-openapi makes it.
-pub(crate) fn swagger_ui_page() -> String {
-    service().swagger_ui_html()
-}

@@ -2,11 +2,13 @@
 
 mod document;
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::OpenApi;
 use presence_protocol::Errno;
+
+use crate::compression::{ContentCoding, PublicText};
 
 use super::error_response::ErrorResponse;
 use super::operation_error::{NoErrors, OperationError};
@@ -26,9 +28,9 @@ pub(super) struct OpenApiText(pub(super) fn() -> String);
 
 impl OpenApiText {
     /// Returns the document. It is made once.
-    fn get(self) -> String {
-        static TEXT: OnceLock<String> = OnceLock::new();
-        TEXT.get_or_init(self.0).clone()
+    fn get(self) -> &'static PublicText {
+        static TEXT: OnceLock<PublicText> = OnceLock::new();
+        TEXT.get_or_init(|| PublicText::new(self.0()))
     }
 }
 
@@ -46,8 +48,12 @@ impl DocumentsApi {
     /// The text is the one that `presence-server openapi` prints. The page `/docs` shows it.
     #[oai(path = "/openapi.json", method = "get", operation_id = "get_openapi")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn openapi(&self, text: OpenApiText) -> Result<Document<Json>, OperationError<NoErrors>> {
-        Ok(Document::new(text.get()))
+    async fn openapi(
+        &self,
+        text: OpenApiText,
+        accepted: ContentCoding,
+    ) -> Result<Document<Json>, OperationError<NoErrors>> {
+        Ok(Document::new(text.get(), accepted))
     }
 
     /// Get the document of the two WebSocket channels.
@@ -55,7 +61,11 @@ impl DocumentsApi {
     /// The document is in AsyncAPI. The page `/docs/channels` shows it.
     #[oai(path = "/asyncapi.yaml", method = "get", operation_id = "get_asyncapi")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn asyncapi(&self) -> Result<Document<Yaml>, OperationError<NoErrors>> {
-        Ok(Document::new(ASYNCAPI.to_owned()))
+    async fn asyncapi(
+        &self,
+        accepted: ContentCoding,
+    ) -> Result<Document<Yaml>, OperationError<NoErrors>> {
+        static TEXT: LazyLock<PublicText> = LazyLock::new(|| PublicText::new(ASYNCAPI));
+        Ok(Document::new(&TEXT, accepted))
     }
 }

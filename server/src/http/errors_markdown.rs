@@ -8,7 +8,7 @@ use presence_protocol::{CloseCode, Errno, RetryAdvice};
 const HEAD: &str = "\
 # Errors and close codes
 
-Generated from the registries in `client-sdk/protocol`. `UPDATE=1 cargo test -p presence-server` updates this file.
+<!-- Generated from the registries in client-sdk/protocol. `UPDATE=1 cargo test -p presence-server` updates this file. -->
 
 Every error reply, on both channels and in REST, is `{\"result\":\"KO\",\"errno\":N,\"error\":\"text\"}`, with `retry_after` in
 seconds if waiting helps. The numbers never change their meaning; the texts may. A REST answer with an error has the header

@@ -1,7 +1,9 @@
 //! The files that pages load. They are part of the binary, and their path changes with their
 //! content, so that browsers may keep them for ever.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
+
+use crate::compression::PublicText;
 
 /// A file.
 pub(crate) struct Asset {
@@ -10,7 +12,15 @@ pub(crate) struct Asset {
     /// The media type.
     pub(crate) media_type: &'static str,
     /// The content.
-    pub(crate) content: &'static str,
+    content: &'static str,
+    compressed: OnceLock<PublicText>,
+}
+
+impl Asset {
+    /// Returns the content. It is compressed at the first request.
+    pub(crate) fn content(&self) -> &PublicText {
+        self.compressed.get_or_init(|| PublicText::new(self.content))
+    }
 }
 
 const STYLE: &str = "text/css; charset=utf-8";
@@ -19,11 +29,12 @@ const PICTURE: &str = "image/svg+xml";
 
 macro_rules! assets {
     ($($name:literal: $media_type:ident;)+) => {
-        const ASSETS: &[Asset] = &[$(Asset {
+        static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| vec![$(Asset {
             name: $name,
             media_type: $media_type,
             content: include_str!(concat!("../../assets/", $name)),
-        },)+];
+            compressed: OnceLock::new(),
+        },)+]);
     };
 }
 
@@ -32,8 +43,9 @@ assets! {
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
     "docs.css": STYLE;
-    "reference.css": STYLE;
-    "docs.js": SCRIPT;
+    "try-it.css": STYLE;
+    "try-it.js": SCRIPT;
+    "ids.js": SCRIPT;
     "copy.js": SCRIPT;
     "console.js": SCRIPT;
     "figures.js": SCRIPT;
@@ -47,7 +59,7 @@ assets! {
 /// another by a relative path.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hasher = crc32fast::Hasher::new();
-    for asset in ASSETS {
+    for asset in &*ASSETS {
         hasher.update(asset.name.as_bytes());
         hasher.update(asset.content.as_bytes());
     }
@@ -80,7 +92,7 @@ mod tests {
 
     #[test]
     fn no_file_refers_to_another_origin() {
-        for asset in ASSETS {
+        for asset in &*ASSETS {
             let content = asset.content.replace("http://www.w3.org/2000/svg", "");
             assert!(!content.contains("://"), "{}", asset.name);
         }

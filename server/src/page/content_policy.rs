@@ -16,13 +16,6 @@ impl ContentPolicy {
         Self::with_form_targets(&format!("'self' {origin}"))
     }
 
-    /// Returns the policy of the page that shows the REST API. Its viewer sets styles of its own,
-    /// and shows pictures that it carries.
-    pub(crate) fn api_viewer() -> Self {
-        let policy = Self::page().0.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'");
-        Self(policy.replace("img-src 'self'", "img-src 'self' data:"))
-    }
-
     /// Returns the policy of a response that is no page.
     pub(crate) fn nothing() -> Self {
         Self("default-src 'none'; frame-ancestors 'none'".to_owned())

@@ -6,6 +6,7 @@ use poem::{Body, IntoResponse, Response};
 use presence_protocol::{ApiError, Errno};
 use url::Url;
 
+use crate::compression::{ContentCoding, PublicText};
 use crate::cookie::{Cookie, SetCookie};
 
 use super::content_policy::ContentPolicy;
@@ -24,8 +25,6 @@ pub(crate) enum Caching {
     NoStore,
     /// The time until the next request, which asks the server if the content has changed.
     Revalidate,
-    /// One hour.
-    Hour,
     /// No limit, since the path changes with the content.
     Immutable,
 }
@@ -35,7 +34,6 @@ impl Caching {
         match self {
             Self::NoStore => "no-store",
             Self::Revalidate => "no-cache",
-            Self::Hour => "public, max-age=3600",
             Self::Immutable => "public, max-age=31536000, immutable",
         }
     }
@@ -67,10 +65,22 @@ impl PageResponse {
         Self::without_content(StatusCode::OK).with_body(JSON, json)
     }
 
-    /// Returns a file that pages load.
-    pub(crate) fn file(media_type: &str, content: impl Into<Body>, caching: Caching) -> Self {
-        let policy = ContentPolicy::nothing();
-        Self::new(StatusCode::OK, &policy, caching).with_body(media_type, content)
+    /// Returns a file that pages load, compressed if the client accepts that.
+    pub(crate) fn file(
+        media_type: &str,
+        content: &PublicText,
+        accepted: ContentCoding,
+        caching: Caching,
+    ) -> Self {
+        let response = Self::new(StatusCode::OK, &ContentPolicy::nothing(), caching);
+        response.with_public_text(media_type, content, accepted)
+    }
+
+    /// Returns a page that is the same for every visitor without a session, compressed if the
+    /// client accepts that.
+    pub(crate) fn public_html(content: &PublicText, accepted: ContentCoding) -> Self {
+        let response = Self::new(StatusCode::OK, &ContentPolicy::page(), Caching::NoStore);
+        response.with_public_text(HTML, content, accepted)
     }
 
     /// Sends the browser to another page of this server with a GET request.
@@ -146,6 +156,16 @@ impl PageResponse {
 
     fn with_body(mut self, media_type: &str, body: impl Into<Body>) -> Self {
         self.0.set_body(body);
+        self.with_header(header::CONTENT_TYPE, media_type)
+    }
+
+    fn with_public_text(
+        mut self,
+        media_type: &str,
+        text: &PublicText,
+        accepted: ContentCoding,
+    ) -> Self {
+        text.write_to(&mut self.0, accepted);
         self.with_header(header::CONTENT_TYPE, media_type)
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn make_assertions(form: AnonymousForm) -> PageResult {
     let (snippets, problem) = match snippets(visitor.context(), email) {
         Ok(snippets) => (snippets, None),
         Err(error) if error.errno == Errno::InvalidField => {
-            (Vec::new(), Some(error.text.into_owned()))
+            (Vec::new(), Some(format!("Enter a name of your choice, then @{}.", DevIssuer::HOST)))
         }
         Err(error) => return Err(error.into()),
     };

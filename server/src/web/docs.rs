@@ -1,36 +1,37 @@
-//! The API documents: the REST API with a console to try it, both channels, and the errors. All of
-//! them come from this server.
+//! The API documents: the REST API with a form to try each call, both channels, the errors, and
+//! quickstarts. All of them come from this server.
 
 mod channels;
-mod fields;
+mod document_value;
+mod field_rows;
 mod markdown;
-mod yaml;
+mod operations;
+mod quickstarts;
 
 use std::sync::LazyLock;
 
 use askama::Template;
-use bytes::Bytes;
-use poem::http::StatusCode;
-use poem::web::Path;
-use presence_protocol::Errno;
 
+use crate::compression::ContentCoding;
 use crate::http;
-use crate::page::{Caching, ContentPolicy, Layout, PageResponse, Section};
+use crate::page::{Layout, PublicPage, Section};
 
 use self::channels::ChannelsDocument;
+use self::operations::RestDocument;
+use self::quickstarts::{QUICKSTARTS, Quickstart};
 use super::page_routes::PageResult;
-use super::request_parts::Public;
 use super::visitor::Visitor;
 
 #[derive(Template)]
-#[template(path = "docs.html")]
+#[template(path = "docs/rest.html")]
 struct RestPage {
     layout: Layout,
     current: DocumentTab,
+    document: &'static RestDocument,
 }
 
 #[derive(Template)]
-#[template(path = "docs_channels.html")]
+#[template(path = "docs/channels.html")]
 struct ChannelsPage {
     layout: Layout,
     current: DocumentTab,
@@ -38,16 +39,25 @@ struct ChannelsPage {
 }
 
 #[derive(Template)]
-#[template(path = "docs_errors.html")]
+#[template(path = "docs/errors.html")]
 struct ErrorsPage {
     layout: Layout,
     current: DocumentTab,
     text: &'static str,
 }
 
+#[derive(Template)]
+#[template(path = "docs/quickstarts.html")]
+struct QuickstartsPage {
+    layout: Layout,
+    current: DocumentTab,
+    quickstarts: &'static [Quickstart],
+}
+
 /// A document, as an entry of the tabs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DocumentTab {
+    Quickstarts,
     Rest,
     Channels,
     Errors,
@@ -55,53 +65,46 @@ enum DocumentTab {
 
 impl DocumentTab {
     /// All tabs, each with its path and its label.
-    const ALL: [(Self, &str, &str); 3] = [
+    const ALL: [(Self, &str, &str); 4] = [
         (Self::Rest, "/docs", "REST API"),
         (Self::Channels, "/docs/channels", "Channels"),
         (Self::Errors, "/docs/errors", "Errors"),
+        (Self::Quickstarts, "/docs/quickstarts", "Quickstarts"),
     ];
 }
 
 /// Shows the REST API.
-pub(super) async fn show_rest(visitor: Visitor) -> PageResult {
+pub(super) async fn show_rest(visitor: Visitor, accepted: ContentCoding) -> PageResult {
+    static DOCUMENT: LazyLock<RestDocument> = LazyLock::new(RestDocument::read);
+    static PAGE: PublicPage = PublicPage::new();
     let layout = visitor.layout("The REST API", Section::Unlisted);
-    let page = RestPage { layout, current: DocumentTab::Rest };
-    Ok(visitor.show_with(&page, StatusCode::OK, &ContentPolicy::api_viewer()))
+    let page = RestPage { layout, current: DocumentTab::Rest, document: &DOCUMENT };
+    Ok(visitor.show_public(&page, &PAGE, accepted))
 }
 
 /// Shows both channels.
-pub(super) async fn show_channels(visitor: Visitor) -> PageResult {
+pub(super) async fn show_channels(visitor: Visitor, accepted: ContentCoding) -> PageResult {
     static DOCUMENT: LazyLock<ChannelsDocument> = LazyLock::new(ChannelsDocument::read);
+    static PAGE: PublicPage = PublicPage::new();
     let layout = visitor.layout("The channels", Section::Unlisted);
     let page = ChannelsPage { layout, current: DocumentTab::Channels, document: &DOCUMENT };
-    Ok(visitor.show(&page))
+    Ok(visitor.show_public(&page, &PAGE, accepted))
 }
 
 /// Shows the errors and the close codes.
-pub(super) async fn show_errors(visitor: Visitor) -> PageResult {
+pub(super) async fn show_errors(visitor: Visitor, accepted: ContentCoding) -> PageResult {
     static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_markdown()));
+    static PAGE: PublicPage = PublicPage::new();
     let layout = visitor.layout("Errors and close codes", Section::Unlisted);
-    Ok(visitor.show(&ErrorsPage { layout, current: DocumentTab::Errors, text: &TEXT }))
+    let page = ErrorsPage { layout, current: DocumentTab::Errors, text: &TEXT };
+    Ok(visitor.show_public(&page, &PAGE, accepted))
 }
 
-/// The script and the style of the viewer, taken out of the page of poem-openapi, so that neither
-/// must be inline.
-static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
-    let html = http::swagger_ui_page();
-    let part = |tag: &str| {
-        let (_, rest) = html.split_once(&format!("<{tag} charset=\"UTF-8\">"))?;
-        let (text, _) = rest.split_once(&format!("</{tag}>"))?;
-        Some(Bytes::from(text.to_owned()))
-    };
-    [
-        ("viewer.js", "text/javascript; charset=utf-8", part("script").unwrap_or_default()),
-        ("viewer.css", "text/css; charset=utf-8", part("style").unwrap_or_default()),
-    ]
-});
-
-/// Returns a file of the viewer.
-pub(super) async fn viewer_file(_: Public, Path(name): Path<String>) -> PageResult {
-    let found = VIEWER.iter().find(|(known, ..)| *known == name);
-    let (_, media_type, content) = found.ok_or(Errno::NotFound)?;
-    Ok(PageResponse::file(media_type, content.clone(), Caching::Hour))
+/// Shows a program for each language.
+pub(super) async fn show_quickstarts(visitor: Visitor, accepted: ContentCoding) -> PageResult {
+    static PAGE: PublicPage = PublicPage::new();
+    let layout = visitor.layout("Quickstarts", Section::Unlisted);
+    let page =
+        QuickstartsPage { layout, current: DocumentTab::Quickstarts, quickstarts: QUICKSTARTS };
+    Ok(visitor.show_public(&page, &PAGE, accepted))
 }

@@ -8,6 +8,7 @@ use presence_protocol::{AppId, Errno};
 use serde::Deserialize;
 
 use crate::client_address;
+use crate::compression::ContentCoding;
 use crate::page::LocalPath;
 
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
@@ -38,6 +39,12 @@ pub(super) struct KnownVersion(pub(super) Option<String>);
 impl FromPageRequest for KnownVersion {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         Ok(Self(request.header(header::IF_NONE_MATCH).map(str::to_owned)))
+    }
+}
+
+impl FromPageRequest for ContentCoding {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
+        Ok(Self::of(request.headers()))
     }
 }
 

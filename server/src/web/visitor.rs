@@ -11,10 +11,13 @@ use presence_protocol::Errno;
 use presence_service::PresenceService;
 use presence_service::sessions::AuthenticatedUser;
 
+use crate::compression::ContentCoding;
 use crate::context::ServerContext;
 use crate::cookie::Cookie;
 use crate::http::{AuthenticatedRequest, ErrorResponse, RequestContext};
-use crate::page::{ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, Section};
+use crate::page::{
+    ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, PublicPage, Section,
+};
 
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
 use super::request_parts::PathAndQuery;
@@ -95,6 +98,24 @@ impl Visitor {
     /// Renders a page.
     pub(crate) fn show(&self, template: &impl Template) -> PageResponse {
         self.show_with(template, StatusCode::OK, &ContentPolicy::page())
+    }
+
+    /// Shows a page that is the same for every visitor without a session. For such a visitor it was
+    /// rendered and compressed before. Any other page has the token of its forms, so it is not
+    /// compressed.
+    pub(crate) fn show_public(
+        &self,
+        template: &impl Template,
+        page: &PublicPage,
+        accepted: ContentCoding,
+    ) -> PageResponse {
+        if self.session.is_some() || self.notice.is_some() {
+            return self.show(template);
+        }
+        match page.render(template, self.context.dev_issuer.is_some()) {
+            Ok(text) => PageResponse::public_html(text, accepted),
+            Err(_) => self.show(template),
+        }
     }
 
     /// Renders a page in response to a form that was not accepted.

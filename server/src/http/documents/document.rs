@@ -9,6 +9,8 @@ use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 
+use crate::compression::{ContentCoding, PublicText};
+
 /// The format of a document.
 pub(super) trait DocumentFormat: Send {
     /// The media type.
@@ -28,21 +30,25 @@ impl DocumentFormat for Yaml {
     const MEDIA_TYPE: &'static str = "application/yaml; charset=utf-8";
 }
 
-/// The response that serves a document.
-pub(super) struct Document<N>(String, PhantomData<N>);
+/// The response that serves a document, compressed if the client accepts that.
+pub(super) struct Document<N> {
+    text: &'static PublicText,
+    accepted: ContentCoding,
+    format: PhantomData<N>,
+}
 
 impl<N> Document<N> {
-    pub(super) fn new(text: String) -> Self {
-        Self(text, PhantomData)
+    pub(super) fn new(text: &'static PublicText, accepted: ContentCoding) -> Self {
+        Self { text, accepted, format: PhantomData }
     }
 }
 
 impl<N: DocumentFormat> IntoResponse for Document<N> {
     fn into_response(self) -> Response {
-        Response::builder()
-            .content_type(N::MEDIA_TYPE)
-            .header(header::CACHE_CONTROL, "no-cache")
-            .body(self.0)
+        let response = Response::builder().content_type(N::MEDIA_TYPE);
+        let mut response = response.header(header::CACHE_CONTROL, "no-cache").finish();
+        self.text.write_to(&mut response, self.accepted);
+        response
     }
 }
 

@@ -175,8 +175,9 @@ impl Call<'_> {
     pub(super) async fn send(self) -> TestResponse {
         let response = self.server.routes.get_response(self.request).await;
         let (parts, body) = response.into_parts();
-        let text = body.into_string().await.unwrap();
-        TestResponse { status: parts.status, headers: parts.headers, text }
+        let bytes = body.into_bytes().await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        TestResponse { status: parts.status, headers: parts.headers, length: bytes.len(), text }
     }
 
     /// Sends the request; returns the number of the error, or 0 for a success. The status must be
@@ -196,6 +197,8 @@ impl Call<'_> {
 }
 
 pub(super) struct TestResponse {
+    /// The length of the body in bytes.
+    pub(super) length: usize,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) text: String,

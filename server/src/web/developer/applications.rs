@@ -50,9 +50,10 @@ pub(super) async fn register(form: UserForm) -> PageResult {
         Ok(app) => {
             Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Registered))
         }
-        Err(error) if matches!(error.errno, Errno::TooLarge | Errno::InvalidField) => {
-            let problem = Some(error.text.into_owned());
-            Ok(show_again(form.visitor(), Draft { problem, ..draft }))
+        Err(error) if error.errno == Errno::TooLarge => {
+            let limit = form.service().settings().apps_per_developer;
+            let problem = format!("You have {limit} applications already. Remove one first.");
+            Ok(show_again(form.visitor(), Draft { problem: Some(problem), ..draft }))
         }
         Err(error) => Err(error.into()),
     }

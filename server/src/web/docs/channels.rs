@@ -2,9 +2,9 @@
 
 use crate::http::documents::ASYNCAPI;
 
-use super::fields::{self, FrameField};
+use super::document_value::DocumentValue;
+use super::field_rows::{self, FieldRow};
 use super::markdown;
-use super::yaml::YamlValue;
 
 /// The beginning of the tables in the text of the document; the page shows them last.
 const TABLES: &str = "\n## ";
@@ -62,7 +62,7 @@ pub(super) struct FrameSection {
     /// The description, as HTML.
     pub(super) summary: String,
     /// The fields.
-    pub(super) fields: Vec<FrameField>,
+    pub(super) fields: Vec<FieldRow>,
     /// Examples, each with a caption and its JSON.
     pub(super) examples: Vec<(String, String)>,
 }
@@ -70,7 +70,7 @@ pub(super) struct FrameSection {
 impl ChannelsDocument {
     /// Reads the document that the server carries.
     pub(super) fn read() -> Self {
-        match YamlValue::parse(ASYNCAPI) {
+        match DocumentValue::parse(ASYNCAPI) {
             Ok(document) => Self::of(&document),
             Err(error) => {
                 tracing::error!(%error, "docs.failed");
@@ -79,7 +79,7 @@ impl ChannelsDocument {
         }
     }
 
-    fn of(document: &YamlValue) -> Self {
+    fn of(document: &DocumentValue) -> Self {
         let text = document.at("info").at("description").text();
         let (introduction, tables) = text.split_at(text.find(TABLES).unwrap_or(text.len()));
         let channels = document.at("channels").fields();
@@ -94,7 +94,7 @@ impl ChannelsDocument {
 }
 
 impl ChannelSection {
-    fn of(document: &YamlValue, name: &str, channel: &YamlValue) -> Self {
+    fn of(document: &DocumentValue, name: &str, channel: &DocumentValue) -> Self {
         let with_action = |action: &str| {
             let operations = document.at("operations").fields();
             operations
@@ -118,8 +118,8 @@ impl ChannelSection {
 }
 
 impl OperationSection {
-    fn of(document: &YamlValue, name: &str, operation: &YamlValue) -> Self {
-        let read = |messages: &YamlValue| {
+    fn of(document: &DocumentValue, name: &str, operation: &DocumentValue) -> Self {
+        let read = |messages: &DocumentValue| {
             let messages = messages.list().iter().map(|message| document.resolve(message));
             messages.map(|message| FrameSection::of(document, message)).collect()
         };
@@ -131,13 +131,13 @@ impl OperationSection {
             title: operation.at("title").text().to_owned(),
             description: markdown::html(operation.at("description").text()),
             frames: read(operation.at("messages")),
-            replies: read(&YamlValue::List(replies)),
+            replies: read(&DocumentValue::List(replies)),
         }
     }
 }
 
 impl FrameSection {
-    fn of(document: &YamlValue, message: &YamlValue) -> Self {
+    fn of(document: &DocumentValue, message: &DocumentValue) -> Self {
         let examples = message.at("examples").list().iter();
         let examples = examples.map(|example| {
             let summary = example.at("summary").text();
@@ -146,7 +146,7 @@ impl FrameSection {
         Self {
             title: message.at("title").text().to_owned(),
             summary: markdown::html(message.at("summary").text()),
-            fields: fields::of(document, message.at("payload"), ""),
+            fields: field_rows::of(document, message.at("payload"), ""),
             examples: examples.collect(),
         }
     }
@@ -174,7 +174,7 @@ mod tests {
             }
         }
         assert!(page.introduction.contains("<strong>Frames.</strong>"), "{}", page.introduction);
-        assert!(page.tables.contains("<td>4008</td>") && page.tables.contains("<td>34</td>"));
+        assert!(page.tables.contains(">4008</td>") && page.tables.contains(">34</td>"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A YAML document. Its fields keep the order in which they were written.
+//! A document in YAML or JSON. Its fields keep the order in which they were written.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 /// A value in a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum YamlValue {
+pub(super) enum DocumentValue {
+    /// Nothing.
+    Null(()),
     /// A Boolean.
     Bool(bool),
     /// A whole number.
@@ -16,27 +18,35 @@ pub(super) enum YamlValue {
     /// A text.
     Text(String),
     /// A list.
-    List(Vec<YamlValue>),
+    List(Vec<DocumentValue>),
     /// A map from names to values.
-    Map(IndexMap<String, YamlValue>),
+    Map(IndexMap<String, DocumentValue>),
 }
 
 /// The value of a missing field.
-static MISSING: YamlValue = YamlValue::List(Vec::new());
+static MISSING: DocumentValue = DocumentValue::List(Vec::new());
 
-impl YamlValue {
-    /// Parses a document.
+impl DocumentValue {
+    /// Parses a document in YAML.
     pub(super) fn parse(yaml: &str) -> Result<Self, serde_saphyr::Error> {
         serde_saphyr::from_str(yaml)
+    }
+
+    /// Parses a document in JSON.
+    pub(super) fn parse_json(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
     }
 
     /// Returns a field; an empty list if it is missing.
     pub(super) fn at(&self, name: &str) -> &Self {
         match self {
             Self::Map(fields) => fields.get(name).unwrap_or(&MISSING),
-            Self::Bool(_) | Self::Integer(_) | Self::Number(_) | Self::Text(_) | Self::List(_) => {
-                &MISSING
-            }
+            Self::Null(())
+            | Self::Bool(_)
+            | Self::Integer(_)
+            | Self::Number(_)
+            | Self::Text(_)
+            | Self::List(_) => &MISSING,
         }
     }
 
@@ -56,6 +66,11 @@ impl YamlValue {
         if let Self::List(values) = self { values } else { &[] }
     }
 
+    /// Returns true if the value has a field, which may be empty.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields().any(|(known, _)| known == name)
+    }
+
     /// Returns false for a missing field.
     pub(super) fn is_present(&self) -> bool {
         *self != MISSING
@@ -73,6 +88,11 @@ impl YamlValue {
     /// Returns the name at the end of a `$ref`.
     pub(super) fn reference_name(&self) -> &str {
         self.at("$ref").text().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Returns the text of a text, and any other value as indented JSON.
+    pub(super) fn display(&self) -> String {
+        if let Self::Text(text) = self { text.clone() } else { self.json() }
     }
 
     /// Returns the value as indented JSON.

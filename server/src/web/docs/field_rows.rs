@@ -1,11 +1,15 @@
-//! The fields of a frame, read from its JSON schema, as the rows of a table.
+//! The fields of a frame or a body, read from its JSON schema, as the rows of a table.
 
+use super::document_value::DocumentValue;
 use super::markdown;
-use super::yaml::YamlValue;
 
-/// A field of a frame.
+/// The longest pattern that is shown, in bytes. A longer one lists characters, and says less than
+/// the description.
+const MAX_PATTERN: usize = 60;
+
+/// A field, or a parameter of an operation.
 #[derive(Debug)]
-pub(super) struct FrameField {
+pub(super) struct FieldRow {
     /// The path of a nested field, such as `notifications[].uid`.
     pub(super) name: String,
     /// The type and its limits, as HTML.
@@ -16,8 +20,21 @@ pub(super) struct FrameField {
     pub(super) description: String,
 }
 
+impl FieldRow {
+    /// Returns the row of a parameter of an operation.
+    pub(super) fn of_parameter(document: &DocumentValue, parameter: &DocumentValue) -> Self {
+        let schema = document.resolve(parameter.at("schema"));
+        Self {
+            name: parameter.at("name").text().to_owned(),
+            kind: markdown::html(&kind(document, schema)),
+            required: *parameter.at("required") == DocumentValue::Bool(true),
+            description: markdown::html(description(parameter, schema)),
+        }
+    }
+}
+
 /// Returns the fields of a schema, of the schemas that it is made of, and of nested objects.
-pub(super) fn of(document: &YamlValue, schema: &YamlValue, prefix: &str) -> Vec<FrameField> {
+pub(super) fn of(document: &DocumentValue, schema: &DocumentValue, prefix: &str) -> Vec<FieldRow> {
     let schema = document.resolve(schema);
     let mut fields = Vec::new();
     for part in schema.at("allOf").list() {
@@ -26,13 +43,14 @@ pub(super) fn of(document: &YamlValue, schema: &YamlValue, prefix: &str) -> Vec<
     // The fields of all alternatives.
     for part in schema.at("oneOf").list() {
         let others = of(document, part, prefix);
-        fields.extend(others.into_iter().map(|field| FrameField { required: false, ..field }));
+        fields.extend(others.into_iter().map(|field| FieldRow { required: false, ..field }));
     }
-    let required: Vec<&str> = schema.at("required").list().iter().map(YamlValue::text).collect();
+    let required: Vec<&str> =
+        schema.at("required").list().iter().map(DocumentValue::text).collect();
     for (name, field) in schema.at("properties").fields() {
         let path = format!("{prefix}{name}");
         let target = document.resolve(field);
-        fields.push(FrameField {
+        fields.push(FieldRow {
             name: path.clone(),
             kind: markdown::html(&kind(document, target)),
             required: required.contains(&name),
@@ -47,8 +65,8 @@ pub(super) fn of(document: &YamlValue, schema: &YamlValue, prefix: &str) -> Vec<
 }
 
 /// Merges fields of the same name: the later description counts, at the place of the first.
-fn merge(fields: Vec<FrameField>) -> Vec<FrameField> {
-    let mut kept: Vec<FrameField> = Vec::new();
+fn merge(fields: Vec<FieldRow>) -> Vec<FieldRow> {
+    let mut kept: Vec<FieldRow> = Vec::new();
     for field in fields {
         match kept.iter_mut().find(|known| known.name == field.name) {
             Some(known) if known.description.is_empty() || !field.description.is_empty() => {
@@ -61,13 +79,13 @@ fn merge(fields: Vec<FrameField>) -> Vec<FrameField> {
     kept
 }
 
-fn description<'a>(field: &'a YamlValue, target: &'a YamlValue) -> &'a str {
+fn description<'a>(field: &'a DocumentValue, target: &'a DocumentValue) -> &'a str {
     let own = field.at("description").text();
     if own.is_empty() { target.at("description").text() } else { own }
 }
 
 /// Describes the type of a schema and its limits, as Markdown.
-fn kind(document: &YamlValue, schema: &YamlValue) -> String {
+fn kind(document: &DocumentValue, schema: &DocumentValue) -> String {
     let constant = schema.at("const");
     if constant.is_present() {
         return format!("`{}`", constant.json());
@@ -84,9 +102,18 @@ fn kind(document: &YamlValue, schema: &YamlValue) -> String {
             either.iter().map(|one| kind(document, document.resolve(one))).collect();
         return kinds.join(" or ");
     }
+    if let [only] = schema.at("allOf").list()
+        && !schema.has("properties")
+    {
+        return kind(document, document.resolve(only));
+    }
     let items = schema.at("items");
     let name = if items.is_present() {
-        format!("list of {}s", kind(document, document.resolve(items)))
+        let item = kind(document, document.resolve(items));
+        match item.split_once(", ") {
+            Some((name, limits)) if is_word(name) => format!("list of {name}s, each {limits}"),
+            _ => format!("list of {item}s"),
+        }
     } else {
         let name = schema.at("type").text();
         if name.is_empty() { "object".to_owned() } else { name.to_owned() }
@@ -94,8 +121,12 @@ fn kind(document: &YamlValue, schema: &YamlValue) -> String {
     [name].into_iter().chain(limits(schema)).collect::<Vec<_>>().join(", ")
 }
 
+fn is_word(name: &str) -> bool {
+    name.chars().all(char::is_alphabetic)
+}
+
 /// Describes each limit of a schema, as Markdown.
-fn limits(schema: &YamlValue) -> impl Iterator<Item = String> {
+fn limits(schema: &DocumentValue) -> impl Iterator<Item = String> {
     let words = [
         ("pattern", "`", "`"),
         ("minimum", "from ", ""),
@@ -107,7 +138,13 @@ fn limits(schema: &YamlValue) -> impl Iterator<Item = String> {
     ];
     words.into_iter().filter_map(|(name, before, after)| {
         let limit = schema.at(name);
-        let value = if limit.text().is_empty() { limit.json() } else { limit.text().to_owned() };
-        limit.is_present().then(|| format!("{before}{value}{after}"))
+        // The document of poem-openapi writes every limit as a number with a fraction.
+        let value = if let DocumentValue::Number(number) = limit {
+            number.to_string()
+        } else {
+            limit.display()
+        };
+        let is_short = name != "pattern" || value.len() <= MAX_PATTERN;
+        (limit.is_present() && is_short).then(|| format!("{before}{value}{after}"))
     })
 }
