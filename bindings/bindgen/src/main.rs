@@ -1,8 +1,8 @@
-//! `presence-bindgen`: generates the Kotlin and Swift code of the bindings.
+//! `presence-bindgen`: generates the Kotlin, Swift and Python code of the bindings.
 //!
-//! `presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER` generates into the folder. The
-//! library is an unstripped build of `presence-bindings` for any target. `presence-bindgen surface
-//! LIBRARY` prints the list of exported items.
+//! `presence-bindgen kotlin|kotlin-android|swift|python LIBRARY FOLDER` generates into the folder.
+//! The library is an unstripped build of `presence-bindings` for any target. `presence-bindgen
+//! surface LIBRARY` prints the list of exported items.
 #![expect(clippy::print_stdout, reason = "the program prints the list")]
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,7 +19,8 @@ fn main() -> Result<(), BoxError> {
         [language, library, folder] => {
             generate(Language::from_name(language)?, Utf8PathBuf::from(library), Utf8Path::new(folder))
         }
-        _ => Err("usage: presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER, or surface LIBRARY"
+        _ => Err("usage: presence-bindgen kotlin|kotlin-android|swift|python LIBRARY FOLDER, or \
+                  surface LIBRARY"
             .into()),
     }
 }
