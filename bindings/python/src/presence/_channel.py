@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -64,7 +64,7 @@ class Channel:
         """The connection state. It is up to date whether or not anything is awaited."""
         return to_state(self._channel.state())
 
-    async def states(self) -> AsyncIterator[ConnectionState]:
+    async def states(self) -> AsyncGenerator[ConnectionState, None]:
         """Yields the connection state, and then each change of it. Ends after `Ended`.
 
         A reader that is slow gets the newest state. Any number of tasks can read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Self
 
 from ._channel import Channel, PulledItems
@@ -80,7 +80,7 @@ class PresenceDevice(Channel):
         notification: LiveNotification = to_python(numbered.notification)
         return notification
 
-    async def credential_requests(self) -> AsyncIterator[CredentialReason]:
+    async def credential_requests(self) -> AsyncGenerator[CredentialReason, None]:
         """Yields the requests for a credential, for a device that was opened without a provider.
         Only the newest request waits. Answer each with `set_credential`."""
         if self._providing is not None:
