@@ -15,9 +15,7 @@ import secrets
 import socket
 import urllib.parse
 
-import development
 from aiohttp import web
-
 from presence import (
     AppServiceEvent,
     AppServiceOptions,
@@ -27,6 +25,8 @@ from presence import (
     PresenceMap,
     ReceiptsEvent,
 )
+
+import development
 
 MAX_MEMBERS = 100
 MAX_OPEN_PAGES = 200

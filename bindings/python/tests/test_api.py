@@ -4,9 +4,6 @@ import datetime
 import pickle
 
 import pytest
-from real_server import RealServer
-from waiting import end_reason, take, within
-
 from presence import (
     EndReason,
     InvalidArgumentError,
@@ -23,6 +20,9 @@ from presence import (
     UserApi,
     token,
 )
+
+from real_server import RealServer
+from waiting import end_reason, take, within
 
 ALICE = "alice@dev.localhost"
 

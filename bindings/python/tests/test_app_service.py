@@ -3,9 +3,6 @@
 import dataclasses
 
 import pytest
-from real_server import RealServer
-from waiting import all_of, event_of, first, state_of, status_of, within
-
 from presence import (
     AppServiceEvent,
     Connected,
@@ -32,6 +29,9 @@ from presence import (
     UpdatesEvent,
     Waiting,
 )
+
+from real_server import RealServer
+from waiting import all_of, event_of, first, state_of, status_of, within
 
 ONLINE, OFFLINE = PresenceStatus.ONLINE, PresenceStatus.OFFLINE
 

@@ -6,9 +6,6 @@ import datetime
 from collections.abc import Awaitable, Callable
 
 import pytest
-from real_server import RealServer
-from waiting import state_of, within
-
 from presence import (
     CachedCredentials,
     ChannelTiming,
@@ -24,6 +21,9 @@ from presence import (
     UnexpectedError,
     token,
 )
+
+from real_server import RealServer
+from waiting import state_of, within
 
 HOUR = datetime.timedelta(hours=1)
 

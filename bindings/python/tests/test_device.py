@@ -3,9 +3,6 @@
 import dataclasses
 
 import pytest
-from real_server import RealServer
-from waiting import all_of, end_reason, state_of, status_of, within
-
 from presence import (
     Connected,
     Credential,
@@ -27,6 +24,9 @@ from presence import (
     Waiting,
     assertion,
 )
+
+from real_server import RealServer
+from waiting import all_of, end_reason, state_of, status_of, within
 
 ONLINE, UNAVAILABLE = PresenceStatus.ONLINE, PresenceStatus.UNAVAILABLE
 OFFLINE = PresenceStatus.OFFLINE

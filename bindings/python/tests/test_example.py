@@ -11,10 +11,10 @@ import urllib.parse
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 import aiohttp
+from presence import PresenceApi, PresenceDevice, PresenceStatus, Secret
+
 from real_server import RealServer
 from waiting import TIMEOUT, first, take, within
-
-from presence import PresenceApi, PresenceDevice, PresenceStatus, Secret
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples" / "python"
 

@@ -9,10 +9,6 @@ import sys
 import threading
 
 import pytest
-from presence._native.presence_bindings import debug_live_objects
-from real_server import RealServer
-from waiting import TIMEOUT, all_of, state_of, status_of, within
-
 from presence import (
     AppVisibility,
     Connected,
@@ -31,6 +27,10 @@ from presence import (
     Secret,
     assertion,
 )
+from presence._native.presence_bindings import debug_live_objects
+
+from real_server import RealServer
+from waiting import TIMEOUT, all_of, state_of, status_of, within
 
 
 async def test_a_call_that_waits_ends_at_once_when_its_task_is_cancelled(

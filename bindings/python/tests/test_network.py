@@ -5,8 +5,6 @@ import socket
 import threading
 
 import pytest
-from waiting import within
-
 from presence import (
     HttpProxy,
     InvalidArgumentError,
@@ -20,6 +18,8 @@ from presence import (
     Secret,
     Socks5Proxy,
 )
+
+from waiting import within
 
 
 async def test_a_request_names_program_and_language_and_has_the_headers_of_the_program() -> None:

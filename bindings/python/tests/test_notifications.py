@@ -5,9 +5,6 @@ import contextlib
 import datetime
 
 import pytest
-from real_server import RealServer
-from waiting import event_of, take, within
-
 from presence import (
     InvalidArgumentError,
     LiveNotification,
@@ -26,6 +23,9 @@ from presence import (
 )
 from presence._convert import to_native
 from presence._native import presence_bindings as native
+
+from real_server import RealServer
+from waiting import event_of, take, within
 
 MINUTE = datetime.timedelta(minutes=1)
 

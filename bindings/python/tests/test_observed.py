@@ -5,9 +5,6 @@ import dataclasses
 import pathlib
 
 import pytest
-from real_server import RealServer
-from waiting import TIMEOUT, first, state_of, status_of, take, within
-
 from presence import (
     AppServiceEvent,
     Assertion,
@@ -25,6 +22,9 @@ from presence import (
     forward_log,
     token,
 )
+
+from real_server import RealServer
+from waiting import TIMEOUT, first, state_of, status_of, take, within
 
 ONLINE = PresenceStatus.ONLINE
 

@@ -4,9 +4,8 @@ import datetime
 import inspect
 from typing import Any
 
-import pytest
-
 import presence
+import pytest
 from presence import (
     PresenceMap,
     PresenceOfflineCause,
