@@ -17,7 +17,7 @@ from presence import (
 from presence._convert import to_native, to_python
 from presence._native import presence_bindings as native
 
-# What an application does not need: numbers of items, and the parts of `CachedCredentials`.
+# The items that no application needs, such as the parts of `CachedCredentials`.
 INTERNAL = {
     "CachedCredential",
     "CancelToken",
@@ -51,7 +51,7 @@ REPLACED = {
     "report_signed_out",
     "shutdown",
     "start_shutdown",
-    # Of the map: `len` and iteration.
+    # `len` and the iteration of a map.
     "all",
     "count",
     # A function of Python.

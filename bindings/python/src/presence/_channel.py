@@ -41,7 +41,7 @@ class PulledItems(Generic[_Item]):
     ) -> None:
         self._wait = wait
         self._confirm = confirm
-        # Of two callers the second would get the item of the first again.
+        # Without it, the second of two callers would get the item of the first again.
         self._one_at_a_time = asyncio.Lock()
 
     async def next(self) -> _Item | None:
