@@ -8,6 +8,9 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use presence_bindgen::{BoxError, Language, generate, surface};
 
+const USAGE: &str =
+    "usage: presence-bindgen kotlin|kotlin-android|swift|python LIBRARY FOLDER, or surface LIBRARY";
+
 fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -16,11 +19,11 @@ fn main() -> Result<(), BoxError> {
             print!("{}", surface(Utf8Path::new(library))?);
             Ok(())
         }
-        [language, library, folder] => {
-            generate(Language::from_name(language)?, Utf8PathBuf::from(library), Utf8Path::new(folder))
-        }
-        _ => Err("usage: presence-bindgen kotlin|kotlin-android|swift|python LIBRARY FOLDER, or \
-                  surface LIBRARY"
-            .into()),
+        [language, library, folder] => generate(
+            Language::from_name(language)?,
+            Utf8PathBuf::from(library),
+            Utf8Path::new(folder),
+        ),
+        _ => Err(USAGE.into()),
     }
 }
