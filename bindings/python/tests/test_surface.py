@@ -2,6 +2,7 @@
 
 import datetime
 import inspect
+import pickle
 from typing import Any
 
 import presence
@@ -106,6 +107,9 @@ def test_a_status_of_a_newer_server_is_kept() -> None:
     assert hash(status) == hash(PresenceStatus("asleep"))
     assert not status.is_known
     assert PresenceStatus.ONLINE.is_known
+    assert not PresenceStatus("ONLINE").is_known
+    assert pickle.loads(pickle.dumps(PresenceStatus.ONLINE)) is PresenceStatus.ONLINE
+    assert pickle.loads(pickle.dumps(status)) == status
     assert to_native(status) == generated
     with pytest.raises(ValueError, match="7"):
         PresenceStatus(7)  # type: ignore[arg-type]

@@ -22,8 +22,8 @@ from ._time import to_datetime, to_milliseconds, to_timedelta
 
 _Mirror = TypeVar("_Mirror", bound=type[Any])
 _Result = TypeVar("_Result")
-_MAKES: dict[type, Callable[[Any], Any]] = {}
-_UNMAKES: dict[type, Callable[[Any], Any]] = {}
+_TO_PYTHON: dict[type, Callable[[Any], Any]] = {}
+_TO_NATIVE: dict[type, Callable[[Any], Any]] = {}
 
 # The endings of generated names, with the conversion of a value.
 _ENDINGS: dict[str, Callable[[Any], Any]] = {"_ms": to_datetime, "_seconds": to_timedelta}
@@ -50,10 +50,10 @@ def mirrors(generated: type) -> Callable[[_Mirror], _Mirror]:
             fields.append((name, name + ending, _ENDINGS.get(ending, _to_field)))
         if missing:
             raise TypeError(f"{mirror.__qualname__} has no {', '.join(sorted(missing))}")
-        _MAKES[generated] = lambda value: mirror(
+        _TO_PYTHON[generated] = lambda value: mirror(
             **{name: convert(getattr(value, original)) for name, original, convert in fields}
         )
-        _UNMAKES[mirror] = lambda value: generated(
+        _TO_NATIVE[mirror] = lambda value: generated(
             **{original: to_native(getattr(value, name)) for name, original, _ in fields}
         )
         return mirror
@@ -63,7 +63,7 @@ def mirrors(generated: type) -> Callable[[_Mirror], _Mirror]:
 
 def register(generated: type, make: Callable[[Any], Any]) -> None:
     """Registers the conversion of a generated class that has no mirror."""
-    _MAKES[generated] = make
+    _TO_PYTHON[generated] = make
 
 
 class OpenEnum(enum.StrEnum):
@@ -75,7 +75,7 @@ class OpenEnum(enum.StrEnum):
     @property
     def is_known(self) -> bool:
         """Is true if this version knows the name."""
-        return self.name in type(self).__members__
+        return type(self).__members__.get(self.name) is self
 
     @classmethod
     def _missing_(cls, value: object) -> OpenEnum | None:
@@ -93,9 +93,9 @@ def mirrors_names(generated: Any) -> Callable[[_Mirror], _Mirror]:
     def declare(mirror: _Mirror) -> _Mirror:
         known = {name: getattr(generated, name) for name in mirror.__members__}
         for name, variant in known.items():
-            _MAKES[variant] = functools.partial(_constant, mirror[name])
-        _MAKES[generated.UNKNOWN] = lambda value: mirror(value.text)
-        _UNMAKES[mirror] = lambda value: (
+            _TO_PYTHON[variant] = functools.partial(_constant, mirror[name])
+        _TO_PYTHON[generated.UNKNOWN] = lambda value: mirror(value.text)
+        _TO_NATIVE[mirror] = lambda value: (
             known[value.name]() if value.is_known else generated.UNKNOWN(value.value)
         )
         return mirror
@@ -113,9 +113,9 @@ def _to_field(value: Any) -> Any:
 
 def to_python(value: Any) -> Any:
     """Converts a value of the generated code."""
-    make = _MAKES.get(type(value))
-    if make is not None:
-        return make(value)
+    convert_it = _TO_PYTHON.get(type(value))
+    if convert_it is not None:
+        return convert_it(value)
     if isinstance(value, list):
         return [to_python(item) for item in value]
     return to_error(value) if isinstance(value, native.PresenceError) else value
@@ -123,9 +123,9 @@ def to_python(value: Any) -> Any:
 
 def to_native(value: Any) -> Any:
     """Converts a value for the generated code. An error cannot be converted."""
-    unmake = _UNMAKES.get(type(value))
-    if unmake is not None:
-        return unmake(value)
+    convert_it = _TO_NATIVE.get(type(value))
+    if convert_it is not None:
+        return convert_it(value)
     match value:
         case str():
             return _check_text(value)
