@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 from presence import (
@@ -27,6 +28,7 @@ from presence import (
     Secret,
     assertion,
 )
+from presence._native import presence_bindings as native
 from presence._native.presence_bindings import debug_live_objects
 
 from real_server import RealServer
@@ -230,6 +232,15 @@ def test_event_loops_of_two_threads_do_not_disturb_each_other(server: RealServer
     asyncio.run(send())
     thread.join(TIMEOUT)
     assert received == ["one"]
+
+
+def test_a_thread_that_wakes_a_closed_event_loop_reports_no_error() -> None:
+    generated: Any = native
+    loop = asyncio.new_event_loop()
+    handle = generated._UniffiContinuationHandleMap.insert((loop, loop.create_future()))
+    loop.close()
+    # An error of the callback would be reported as one that cannot be raised.
+    generated._uniffi_continuation_callback(handle, 1)
 
 
 def test_a_device_with_a_provider_needs_an_event_loop(server: RealServer) -> None:

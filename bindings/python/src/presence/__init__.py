@@ -136,6 +136,9 @@ from ._states import (
 from ._user_api import (
     UserApi,
 )
+from ._waking import ignore_closed_loops
+
+ignore_closed_loops()
 
 __version__ = importlib.metadata.version("presence-client")
 
