@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::object_count::CountedObject;
 
-/// Cancels calls that wait. In Kotlin a cancelled coroutine cancels its call, and no token is
-/// needed. In Swift a cancelled task does not: pass a token to the call, and cancel the token.
+/// Cancels calls that wait. In Kotlin a cancelled coroutine cancels its call, as a cancelled task
+/// does in Python, and no token is needed. In Swift a cancelled task does not: pass a token to the
+/// call, and cancel the token.
 #[derive(Debug, uniffi::Object)]
 pub struct CancelToken {
     token: CancellationToken,

@@ -1,9 +1,10 @@
-//! The client SDK of Presence for Kotlin and Swift: objects and flat records over
+//! The client SDK of Presence for Kotlin, Swift and Python: objects and flat records over
 //! `presence-client`, exported by uniffi.
 //!
 //! The crate has no logic of its own. The app pulls events, and can cancel every call that
 //! waits. The log is the only thing that calls into the app. Hand-written code wraps the generated
-//! code: [Kotlin](../kotlin) with `Flow`, [Swift](../swift) with `AsyncSequence`.
+//! code: [Kotlin](../kotlin) with `Flow`, [Swift](../swift) with `AsyncSequence`,
+//! [Python](../python) with asynchronous iterators.
 #![expect(clippy::needless_pass_by_value, reason = "arguments from another language are owned")]
 
 mod api;

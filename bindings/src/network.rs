@@ -143,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn both_languages_name_the_version_of_this_library_in_the_user_agent() {
+    fn all_languages_name_the_version_of_this_library_in_the_user_agent() {
         let settings = include_str!("../uniffi.toml");
-        for language in ["kotlin", "swift"] {
+        for language in ["kotlin", "swift", "python"] {
             let product = format!("presence-{language}/{}", env!("CARGO_PKG_VERSION"));
             assert!(settings.contains(&product), "{product}");
         }

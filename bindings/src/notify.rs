@@ -40,7 +40,7 @@ impl NewNotification {
         idempotency_key = None,
         source = ""
     ))]
-    #[expect(clippy::too_many_arguments, reason = "they are named in both languages")]
+    #[expect(clippy::too_many_arguments, reason = "they are named in all languages")]
     pub fn new(
         uid: String,
         message: String,

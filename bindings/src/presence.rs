@@ -127,7 +127,7 @@ impl TryFrom<PresenceUpdate> for presence_client::PresenceUpdate {
     }
 }
 
-/// Returns a time as signed milliseconds, since both languages use signed integers.
+/// Returns a time as signed milliseconds, since Kotlin and Swift use signed integers.
 pub(crate) fn signed_millis(time: UnixMillis) -> i64 {
     i64::try_from(time.get()).unwrap_or(i64::MAX)
 }

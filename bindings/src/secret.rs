@@ -1,4 +1,4 @@
-//! Assertions, tokens and API keys. They are objects, because the records of both languages print
+//! Assertions, tokens and API keys. They are objects, because the records of all languages print
 //! all their fields.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The generation of the Kotlin and Swift code.
+//! The generation of the Kotlin, Swift and Python code.
 
 use std::fs;
 
@@ -17,6 +17,8 @@ pub enum Language {
     KotlinAndroid,
     /// Swift.
     Swift,
+    /// Python.
+    Python,
 }
 
 impl Language {
@@ -30,6 +32,7 @@ impl Language {
             "kotlin" => Ok(Self::Kotlin),
             "kotlin-android" => Ok(Self::KotlinAndroid),
             "swift" => Ok(Self::Swift),
+            "python" => Ok(Self::Python),
             other => Err(format!("there is no language named {other}").into()),
         }
     }
@@ -53,6 +56,7 @@ pub fn generate(
         languages: vec![match language {
             Language::Kotlin | Language::KotlinAndroid => TargetLanguage::Kotlin,
             Language::Swift => TargetLanguage::Swift,
+            Language::Python => TargetLanguage::Python,
         }],
         source: library,
         out_dir: folder.to_owned(),

@@ -1,4 +1,5 @@
-//! Generates the Kotlin and Swift code of the bindings from the library, and lists what it exports.
+//! Generates the Kotlin, Swift and Python code of the bindings from the library, and lists what it
+//! exports.
 
 mod generate;
 mod surface;

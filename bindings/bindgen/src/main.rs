@@ -1,12 +1,15 @@
-//! `presence-bindgen`: generates the Kotlin and Swift code of the bindings.
+//! `presence-bindgen`: generates the Kotlin, Swift and Python code of the bindings.
 //!
-//! `presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER` generates into the folder. The
-//! library is an unstripped build of `presence-bindings` for any target. `presence-bindgen surface
-//! LIBRARY` prints the list of exported items.
+//! `presence-bindgen kotlin|kotlin-android|swift|python LIBRARY FOLDER` generates into the folder.
+//! The library is an unstripped build of `presence-bindings` for any target. `presence-bindgen
+//! surface LIBRARY` prints the list of exported items.
 #![expect(clippy::print_stdout, reason = "the program prints the list")]
 
 use camino::{Utf8Path, Utf8PathBuf};
 use presence_bindgen::{BoxError, Language, generate, surface};
+
+const USAGE: &str =
+    "usage: presence-bindgen kotlin|kotlin-android|swift|python LIBRARY FOLDER, or surface LIBRARY";
 
 fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,10 +19,11 @@ fn main() -> Result<(), BoxError> {
             print!("{}", surface(Utf8Path::new(library))?);
             Ok(())
         }
-        [language, library, folder] => {
-            generate(Language::from_name(language)?, Utf8PathBuf::from(library), Utf8Path::new(folder))
-        }
-        _ => Err("usage: presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER, or surface LIBRARY"
-            .into()),
+        [language, library, folder] => generate(
+            Language::from_name(language)?,
+            Utf8PathBuf::from(library),
+            Utf8Path::new(folder),
+        ),
+        _ => Err(USAGE.into()),
     }
 }

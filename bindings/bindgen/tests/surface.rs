@@ -37,6 +37,7 @@ fn the_code_of_every_language_can_be_generated() {
         ("kotlin", Language::Kotlin, "org/presence/client/presence_bindings.kt"),
         ("android", Language::KotlinAndroid, "org/presence/client/presence_bindings.kt"),
         ("swift", Language::Swift, "ffi/module.modulemap"),
+        ("python", Language::Python, "presence_bindings.py"),
     ] {
         let folder = folder.join(name);
         generate(language, library(), &folder).unwrap();
