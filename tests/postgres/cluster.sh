@@ -20,6 +20,8 @@ shift 3
 } >>"$folder/data/postgresql.conf"
 "$programs/pg_ctl" -D "$folder/data" -l "$folder/log" -w -s start || { cat "$folder/log" >&2; exit 1; }
 echo ready
+# A signal to the group of the tests must not end this script before it has stopped the cluster.
+trap "" HUP INT TERM
 cat >/dev/null
 "$programs/pg_ctl" -D "$folder/data" -m immediate -w -s stop || true
 rm -rf "$folder"

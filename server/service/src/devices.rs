@@ -402,7 +402,8 @@ impl Devices {
 fn admit(mailbox: &Mailbox, checked: &CheckedProof) {
     let admissions = checked.admissions();
     mailbox.admit(&admissions);
-    admissions.0.iter().for_each(|digest| mailbox.mark_session(digest));
+    let until = checked.expires_at();
+    admissions.0.iter().for_each(|digest| mailbox.mark_session(digest, until));
 }
 
 fn set_generation(mailbox: &Mailbox, checked: &CheckedProof) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use presence_core::{CredentialGeneration, Notification};
+use presence_core::{CredentialGeneration, Notification, UnixMillis};
 use presence_protocol::CloseCode;
 
 use crate::socket_waker::SocketWaker;
@@ -61,10 +61,10 @@ struct Renewal {
     digest: Option<Box<[u8; 32]>>,
     /// The generation of the newest proof, if its issuer counts them.
     generation: Option<Box<CredentialGeneration>>,
-    /// Set if the first proof is a session.
-    is_first_session: bool,
-    /// Set if the proof that renewed it last is a session.
-    is_last_session: bool,
+    /// The end of the first proof, if it is a session.
+    first_session_until: Option<UnixMillis>,
+    /// The end of the proof that renewed it last, if it is a session.
+    last_session_until: Option<UnixMillis>,
 }
 
 impl Mailbox {
@@ -91,7 +91,7 @@ impl Mailbox {
     pub fn renew(&self, session: [u8; 32]) {
         let earlier = {
             let mut renewal = self.renewal();
-            renewal.is_last_session = false;
+            renewal.last_session_until = None;
             renewal.digest.replace(Box::new(session))
         };
         if let Some(earlier) = earlier {
@@ -106,19 +106,25 @@ impl Mailbox {
         }
     }
 
-    /// Records that the proof with this digest is a session.
-    pub(crate) fn mark_session(&self, digest: &[u8; 32]) {
-        let is_first = self.session == *digest;
+    /// Records that the proof with this digest is a session, and its end.
+    pub(crate) fn mark_session(&self, digest: &[u8; 32], until: UnixMillis) {
         let mut renewal = self.renewal();
-        renewal.is_first_session |= is_first;
-        renewal.is_last_session |= renewal.digest.as_deref() == Some(digest);
+        if self.session == *digest {
+            renewal.first_session_until = Some(until);
+        }
+        if renewal.digest.as_deref() == Some(digest) {
+            renewal.last_session_until = Some(until);
+        }
     }
 
-    /// Returns the digests of the sessions that hold the connection open.
-    pub(crate) fn held_sessions(&self) -> Vec<[u8; 32]> {
+    /// Returns the digests of the sessions that hold the connection open and have not expired: a
+    /// sign-out ends one of them before its time.
+    pub(crate) fn held_sessions(&self, now: UnixMillis) -> Vec<[u8; 32]> {
         let renewal = self.renewal();
-        let first = renewal.is_first_session.then_some(self.session);
-        let last = renewal.digest.as_deref().copied().filter(|_| renewal.is_last_session);
+        let is_valid = |until: Option<UnixMillis>| until.is_some_and(|until| until > now);
+        let first = is_valid(renewal.first_session_until).then_some(self.session);
+        let last = renewal.digest.as_deref().copied();
+        let last = last.filter(|_| is_valid(renewal.last_session_until));
         first.into_iter().chain(last).collect()
     }
 

@@ -61,6 +61,11 @@ impl CheckedProof {
         self.digest
     }
 
+    /// Returns the end of the proof.
+    pub(crate) fn expires_at(&self) -> UnixMillis {
+        self.expires_at
+    }
+
     /// Returns the session by which the proof lets a device in, if it is one.
     pub(crate) fn admissions(&self) -> Admissions {
         Admissions(if self.is_session { vec![self.digest] } else { Vec::new() })
@@ -148,8 +153,8 @@ impl ProofVerifier {
         clock: Arc<dyn Clock>,
         settings: Arc<ServiceSettings>,
     ) -> Self {
-        let used = UsedAssertions::new(settings.proofs_per_user, Arc::clone(&clock));
-        let (tickets, meters) = (Tickets::new(Arc::clone(&clock)), SignInMeters::default());
+        let used = UsedAssertions::new(&store, settings.proofs_per_user, Arc::clone(&clock));
+        let (tickets, meters) = (Tickets::new(&store, Arc::clone(&clock)), SignInMeters::default());
         Self { verifier, store, use_log, hub, clock, settings, used, tickets, meters }
     }
 
@@ -234,7 +239,7 @@ impl ProofVerifier {
             checked.device.map_or(Ok(()), |device| check_opens(&session, &device))?;
         }
         if let Some(assertion) = &checked.assertion {
-            self.used.check_not_ended(assertion)?;
+            self.used.check_not_ended(assertion).await?;
         }
         if let Some(CredentialGeneration { issuer, number }) = &generation {
             let greatest = self.store.greatest_generation(user, issuer);
@@ -281,7 +286,7 @@ impl ProofVerifier {
             return Err(Errno::InvalidAssertion.into());
         }
         // A ticket stands for the session that it was issued for.
-        let session = self.tickets.redeem(token);
+        let session = self.tickets.redeem(token).await?;
         let digest = session.unwrap_or_else(|| secret::sha256(token));
         let (session, email) = self.find_session(digest).await?;
         check_opens(&session, device)?;
@@ -330,7 +335,7 @@ impl ProofVerifier {
         check_email(claimed_email, &email)?;
         let user = self.store.find_or_create_user(&email, self.clock.now()).await;
         let user = user.map_err(from_store)?;
-        self.used.claim(digest, (user, purpose), accepted_until)?;
+        self.used.claim(digest, (user, purpose), accepted_until).await?;
         let issuer = issuer.into_boxed_str();
         let generation = generation.map(|number| CredentialGeneration { issuer, number });
         let (is_session, assertion, device) = (false, Some(digest), None);

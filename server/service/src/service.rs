@@ -148,8 +148,9 @@ impl PresenceService {
     /// The reason why the database cannot be used.
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, domain_client, clock, settings } = parts;
-        let store = open_store(database, &settings, clock.now()).await?;
-        let (hub, notifier) = open_hub(&store, &clock, &settings).await?;
+        // These large futures must not be part of the caller's.
+        let store = Box::pin(open_store(database, &settings, clock.now())).await?;
+        let (hub, notifier) = Box::pin(open_hub(&store, &clock, &settings)).await?;
         let hub = Arc::new(hub);
         let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let grant_rate = Arc::new(GrantNotifyRate::new(&settings, Arc::clone(&clock)));

@@ -259,9 +259,9 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// `slow_down` if there are too many unused tickets.
-    pub fn issue_ticket(&self, holder: &AuthenticatedUser) -> Result<SecretString, ApiError> {
-        self.proofs.verifier.tickets().issue(holder.user, holder.digest)
+    /// `slow_down` if there are too many unused tickets, `storage_unavailable`.
+    pub async fn issue_ticket(&self, holder: &AuthenticatedUser) -> Result<SecretString, ApiError> {
+        self.proofs.verifier.tickets().issue(holder.user, holder.digest).await
     }
 
     async fn register(&self, checked: CheckedProof, scope: Scope) -> Result<NewSession, ApiError> {

@@ -10,8 +10,10 @@ use std::time::Duration;
 use presence_core::expiring_map::{ExpiringMap, MapLimits, Moment};
 use presence_core::{Clock, UnixMillis, UserId};
 use presence_protocol::ApiError;
+use presence_store::{Live, NewOneTimeValue, OneTimeKind, OneTimeOutcome, Store};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::errors::from_store;
 use crate::rates::slow_down;
 use crate::secret::{self, SecretKind};
 
@@ -27,24 +29,83 @@ struct UnusedTicket {
     expires_at: UnixMillis,
 }
 
-/// The tickets that were not used yet, by digest.
-pub(crate) struct Tickets {
-    unused: Mutex<ExpiringMap<[u8; 32], UserId, UnusedTicket>>,
-    clock: Arc<dyn Clock>,
+/// The tickets that were not used yet, by digest. Where several servers share presence, the database
+/// holds them.
+pub(crate) enum Tickets {
+    /// Those of a server that is alone.
+    Own(OwnTickets),
+    /// Those of all servers.
+    Shared(Live, Arc<dyn Clock>),
 }
 
 impl Tickets {
-    /// Creates a register without tickets.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { unused: Mutex::new(ExpiringMap::new(LIMITS)), clock }
+    /// Creates the register of a store.
+    pub(crate) fn new(store: &Store, clock: Arc<dyn Clock>) -> Self {
+        match store.live() {
+            Some(live) => Self::Shared(live.clone(), clock),
+            None => Self::Own(OwnTickets::new(clock)),
+        }
     }
 
     /// Issues a ticket for the session of a user with this digest.
     ///
     /// # Errors
     ///
-    /// `slow_down` if the user, or all users, have too many unused tickets.
-    pub(crate) fn issue(&self, user: UserId, session: [u8; 32]) -> Result<SecretString, ApiError> {
+    /// `slow_down` if the user, or all users, have too many unused tickets, `storage_unavailable`.
+    pub(crate) async fn issue(
+        &self,
+        owner: UserId,
+        session: [u8; 32],
+    ) -> Result<SecretString, ApiError> {
+        let (live, clock) = match self {
+            Self::Own(tickets) => return tickets.issue(owner, session),
+            Self::Shared(live, clock) => (live, clock),
+        };
+        let (ticket, now) = (secret::generate(SecretKind::Token), clock.now());
+        let value = NewOneTimeValue {
+            kind: OneTimeKind::Ticket,
+            digest: secret::sha256(ticket.expose_secret()),
+            owner,
+            content: &session,
+            expires_at: now + TICKET_LIFETIME,
+        };
+        let added = live.add_one_time(value, LIMITS.for_each_owner, now).await;
+        match added.map_err(from_store)? {
+            OneTimeOutcome::Full(until) => Err(slow_down(until - now)),
+            OneTimeOutcome::New | OneTimeOutcome::Known(_) => Ok(ticket),
+        }
+    }
+
+    /// Uses a ticket up, and returns the digest of its session.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub(crate) async fn redeem(&self, ticket: &str) -> Result<Option<[u8; 32]>, ApiError> {
+        match self {
+            Self::Own(tickets) => Ok(tickets.redeem(ticket)),
+            Self::Shared(live, clock) => {
+                let (digest, now) = (secret::sha256(ticket), clock.now());
+                let taken = live.take_one_time(OneTimeKind::Ticket, &digest, now).await;
+                Ok(taken.map_err(from_store)?.and_then(|session| session.try_into().ok()))
+            }
+        }
+    }
+}
+
+/// The tickets of a server that is alone.
+pub(crate) struct OwnTickets {
+    unused: Mutex<ExpiringMap<[u8; 32], UserId, UnusedTicket>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl OwnTickets {
+    /// Creates a register without tickets.
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { unused: Mutex::new(ExpiringMap::new(LIMITS)), clock }
+    }
+
+    fn issue(&self, user: UserId, session: [u8; 32]) -> Result<SecretString, ApiError> {
         let (ticket, moment) = (secret::generate(SecretKind::Token), Moment::of(&*self.clock));
         let expires_at = moment.now + TICKET_LIFETIME;
         let unused = UnusedTicket { session, expires_at };
@@ -54,8 +115,7 @@ impl Tickets {
         Ok(ticket)
     }
 
-    /// Uses a ticket up, and returns the digest of its session.
-    pub(crate) fn redeem(&self, ticket: &str) -> Option<[u8; 32]> {
+    fn redeem(&self, ticket: &str) -> Option<[u8; 32]> {
         let unused = self.lock().remove(&secret::sha256(ticket))?;
         (self.clock.now() < unused.expires_at).then_some(unused.session)
     }
@@ -74,9 +134,9 @@ mod tests {
 
     const ALICE: UserId = UserId(1);
 
-    fn tickets() -> (Tickets, Arc<ManualClock>) {
+    fn tickets() -> (OwnTickets, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::default());
-        (Tickets::new(Arc::<ManualClock>::clone(&clock)), clock)
+        (OwnTickets::new(Arc::<ManualClock>::clone(&clock)), clock)
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use presence_core::expiring_map::{ExpiringMap, MapLimits, Moment};
 use presence_core::{Clock, UnixMillis, UserId};
 use presence_protocol::{ApiError, DeviceName, Errno};
+use presence_store::{Live, NewOneTimeValue, OneTimeKind, OneTimeOutcome, Store};
 
+use crate::errors::from_store;
 use crate::rates::slow_down;
 
 /// The maximum number of assertions that are remembered.
@@ -30,17 +32,25 @@ pub(crate) enum Purpose {
 pub(crate) type EndedAssertion = ([u8; 32], UnixMillis);
 
 /// The assertions that were used and have not expired, by digest. None is forgotten before it
-/// expires: if there is no room, a further assertion is refused.
-pub(crate) struct UsedAssertions {
-    purposes: Mutex<ExpiringMap<[u8; 32], UserId, Purpose>>,
-    clock: Arc<dyn Clock>,
+/// expires: if there is no room, a further assertion is refused. Where several servers share
+/// presence, the database remembers them.
+pub(crate) enum UsedAssertions {
+    /// Those of a server that is alone.
+    Own(OwnUsedAssertions),
+    /// Those of all servers.
+    Shared(SharedUsedAssertions),
 }
 
 impl UsedAssertions {
-    /// Creates an empty register, which remembers at most `for_each_user` assertions of a user.
-    pub(crate) fn new(for_each_user: usize, clock: Arc<dyn Clock>) -> Self {
-        let limits = MapLimits { total: MAX_REMEMBERED, for_each_owner: for_each_user };
-        Self { purposes: Mutex::new(ExpiringMap::new(limits)), clock }
+    /// Creates the register of a store, which remembers at most `for_each_user` assertions of a
+    /// user.
+    pub(crate) fn new(store: &Store, for_each_user: usize, clock: Arc<dyn Clock>) -> Self {
+        match store.live() {
+            Some(live) => {
+                Self::Shared(SharedUsedAssertions { live: live.clone(), for_each_user, clock })
+            }
+            None => Self::Own(OwnUsedAssertions::new(for_each_user, clock)),
+        }
     }
 
     /// Records that an assertion of a user is used for a purpose.
@@ -49,7 +59,143 @@ impl UsedAssertions {
     ///
     /// `invalid_assertion` if it was used for another purpose, or has opened a session.
     /// `slow_down` if too many assertions of the user are remembered, or of all users.
-    pub(crate) fn claim(
+    /// `storage_unavailable`.
+    pub(crate) async fn claim(
+        &self,
+        digest: [u8; 32],
+        (user, purpose): (UserId, Purpose),
+        expires_at: UnixMillis,
+    ) -> Result<(), ApiError> {
+        match self {
+            Self::Own(own) => own.claim(digest, (user, purpose), expires_at),
+            Self::Shared(shared) => shared.claim(digest, (user, purpose), expires_at).await,
+        }
+    }
+
+    /// Ends all assertions that let a device of a user in, and returns them.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub(crate) async fn end_device(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+    ) -> Result<Vec<EndedAssertion>, ApiError> {
+        match self {
+            Self::Own(own) => Ok(own.end_device(user, device)),
+            Self::Shared(shared) => shared.end_device(user, device).await,
+        }
+    }
+
+    /// Checks that an assertion that was used is not ended.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion`, `storage_unavailable`.
+    pub(crate) async fn check_not_ended(&self, digest: &[u8; 32]) -> Result<(), ApiError> {
+        match self {
+            Self::Own(own) => own.check_not_ended(digest),
+            Self::Shared(shared) => shared.check_not_ended(digest).await,
+        }
+    }
+
+    /// Records the assertions that an earlier run of the server has ended.
+    pub(crate) fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) {
+        if let Self::Own(used) = self {
+            used.restore(ended);
+        }
+    }
+}
+
+/// Returns the answer for an assertion that was used before, for the purpose `used`.
+fn used_again(used: &Purpose, purpose: &Purpose) -> Result<(), ApiError> {
+    let is_device_again = matches!(purpose, Purpose::Device(_)) && used == purpose;
+    if is_device_again { Ok(()) } else { Err(Errno::InvalidAssertion.into()) }
+}
+
+/// The used assertions of all servers.
+pub(crate) struct SharedUsedAssertions {
+    live: Live,
+    for_each_user: usize,
+    clock: Arc<dyn Clock>,
+}
+
+impl SharedUsedAssertions {
+    async fn claim(
+        &self,
+        digest: [u8; 32],
+        (owner, purpose): (UserId, Purpose),
+        expires_at: UnixMillis,
+    ) -> Result<(), ApiError> {
+        let (content, now) = (purpose.to_bytes(), self.clock.now());
+        let expires_at = expires_at + CLOCK_SKEW;
+        let kind = OneTimeKind::Assertion;
+        let value = NewOneTimeValue { kind, digest, owner, content: &content, expires_at };
+        let added = self.live.add_one_time(value, self.for_each_user, now).await;
+        match added.map_err(from_store)? {
+            OneTimeOutcome::New => Ok(()),
+            OneTimeOutcome::Known(used) => used_again(&Purpose::from_bytes(&used), &purpose),
+            OneTimeOutcome::Full(until) => Err(slow_down(until - now)),
+        }
+    }
+
+    async fn end_device(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+    ) -> Result<Vec<EndedAssertion>, ApiError> {
+        let of_device = Purpose::Device(device.clone()).to_bytes();
+        let (owner, ended) = ((OneTimeKind::Assertion, user), Purpose::Ended.to_bytes());
+        self.live.change_one_time(owner, &of_device, &ended).await.map_err(from_store)
+    }
+
+    async fn check_not_ended(&self, digest: &[u8; 32]) -> Result<(), ApiError> {
+        let found = self.live.one_time(OneTimeKind::Assertion, digest, self.clock.now()).await;
+        let ended = Purpose::Ended.to_bytes();
+        if found.map_err(from_store)?.is_some_and(|content| content == ended) {
+            return Err(Errno::InvalidAssertion.into());
+        }
+        Ok(())
+    }
+}
+
+impl Purpose {
+    /// Returns the purpose as it is stored: a letter, and the name of the device.
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Device(device) => format!("d{device}").into_bytes(),
+            Self::Session => b"s".to_vec(),
+            Self::Ended => b"e".to_vec(),
+        }
+    }
+
+    /// Returns a stored purpose. One that no server writes lets nothing in.
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let device = text.strip_prefix('d').and_then(|name| name.parse().ok());
+        match (device, text) {
+            (Some(device), _) => Self::Device(device),
+            (None, "s") => Self::Session,
+            (None, _) => Self::Ended,
+        }
+    }
+}
+
+/// The used assertions of a server that is alone.
+pub(crate) struct OwnUsedAssertions {
+    purposes: Mutex<ExpiringMap<[u8; 32], UserId, Purpose>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl OwnUsedAssertions {
+    /// Creates an empty register.
+    fn new(for_each_user: usize, clock: Arc<dyn Clock>) -> Self {
+        let limits = MapLimits { total: MAX_REMEMBERED, for_each_owner: for_each_user };
+        Self { purposes: Mutex::new(ExpiringMap::new(limits)), clock }
+    }
+
+    fn claim(
         &self,
         digest: [u8; 32],
         (user, purpose): (UserId, Purpose),
@@ -58,16 +204,14 @@ impl UsedAssertions {
         let moment = Moment::of(&*self.clock);
         let mut purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(used) = purposes.get(&digest) {
-            let is_device_again = matches!(purpose, Purpose::Device(_)) && *used == purpose;
-            return if is_device_again { Ok(()) } else { Err(Errno::InvalidAssertion.into()) };
+            return used_again(used, &purpose);
         }
         purposes
             .insert(digest, (user, purpose), expires_at + CLOCK_SKEW, moment)
             .map_err(|full| slow_down(full.retry_after))
     }
 
-    /// Ends all assertions that let a device of a user in, and returns them.
-    pub(crate) fn end_device(&self, user: UserId, device: &DeviceName) -> Vec<EndedAssertion> {
+    fn end_device(&self, user: UserId, device: &DeviceName) -> Vec<EndedAssertion> {
         let mut ended = Vec::new();
         let of_device = Purpose::Device(device.clone());
         let mut purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,12 +224,7 @@ impl UsedAssertions {
         ended
     }
 
-    /// Checks that an assertion that was used is not ended.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_assertion`.
-    pub(crate) fn check_not_ended(&self, digest: &[u8; 32]) -> Result<(), ApiError> {
+    fn check_not_ended(&self, digest: &[u8; 32]) -> Result<(), ApiError> {
         let purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
         if purposes.get(digest) == Some(&Purpose::Ended) {
             return Err(Errno::InvalidAssertion.into());
@@ -95,7 +234,7 @@ impl UsedAssertions {
 
     /// Records the assertions that an earlier run of the server has ended. They have room: that
     /// run remembered them under the same limits.
-    pub(crate) fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) {
+    fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) {
         let moment = Moment::of(&*self.clock);
         let mut purposes = self.purposes.lock().unwrap_or_else(PoisonError::into_inner);
         for (user, (digest, ends_at)) in ended {
@@ -115,9 +254,9 @@ mod tests {
     const BOB: UserId = UserId(2);
     const END: UnixMillis = UnixMillis::new(2_000);
 
-    fn used(for_each_user: usize) -> (UsedAssertions, Arc<ManualClock>) {
+    fn used(for_each_user: usize) -> (OwnUsedAssertions, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(UnixMillis::new(1_000)));
-        (UsedAssertions::new(for_each_user, Arc::<ManualClock>::clone(&clock)), clock)
+        (OwnUsedAssertions::new(for_each_user, Arc::<ManualClock>::clone(&clock)), clock)
     }
 
     #[test]
@@ -164,7 +303,7 @@ mod tests {
         let mut ended = used.end_device(ALICE, &"lost".parse().unwrap());
         ended.sort_unstable();
         assert_eq!(ended, [([1; 32], END + CLOCK_SKEW), ([2; 32], END + CLOCK_SKEW)]);
-        let restarted = UsedAssertions::new(3, clock);
+        let restarted = OwnUsedAssertions::new(3, clock);
         restarted.restore(ended.into_iter().map(|ended| (ALICE, ended)).collect());
         for used in [&used, &restarted] {
             for digest in [[1; 32], [2; 32]] {

@@ -38,6 +38,10 @@ pub(crate) struct DeviceProtocol {
 }
 
 /// The phase of a device's socket.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all connections are authenticated for nearly all of their time"
+)]
 enum DevicePhase {
     Unauthenticated(DeviceUnauthenticated),
     Authenticating(DeviceAuthenticating),

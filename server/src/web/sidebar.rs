@@ -197,7 +197,7 @@ async fn read(
 /// Returns a ticket, with which the script of the page opens its socket.
 pub(super) async fn ticket(form: UserForm) -> PageResult {
     let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
-    let ticket = form.service().sessions().issue_ticket(caller)?;
+    let ticket = form.service().sessions().issue_ticket(caller).await?;
     let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
     Ok(PageResponse::json(body.to_string()))
 }

@@ -59,6 +59,7 @@ pub use live::Live;
 pub use live::apply::{Applied, Link, LiveError, RosterChange};
 pub use live::listen::{Announced, Announcements};
 pub use live::nodes::{Epoch, Joined, NewNode, Node};
+pub use live::one_time::{NewOneTimeValue, OneTimeKind, OneTimeOutcome};
 pub use live::orders::Orders;
 pub use live::roster::{SharedHandle, SharedRoster};
 pub use pending::PENDING_PAGE;

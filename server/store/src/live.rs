@@ -12,6 +12,7 @@ pub(crate) mod users;
 
 pub(crate) mod listen;
 pub(crate) mod nodes;
+pub(crate) mod one_time;
 pub(crate) mod orders;
 
 pub(crate) mod numbers;

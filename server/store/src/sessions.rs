@@ -106,7 +106,7 @@ impl Store {
         rows.into_iter().map(Session::try_from).collect()
     }
 
-    /// Returns those of these digests that are sessions which have not expired.
+    /// Returns those of these digests that are sessions.
     ///
     /// # Errors
     ///
@@ -114,13 +114,11 @@ impl Store {
     pub async fn existing_sessions(
         &self,
         digests: &[[u8; 32]],
-        now: UnixMillis,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
         let mut existing = Vec::with_capacity(digests.len());
         for chunk in digests.chunks(CHUNK) {
             let rows = session::Entity::find()
                 .filter(session::Column::Digest.is_in(padded(chunk.iter().map(|it| it.to_vec()))))
-                .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
                 .all(self.read())
                 .await?;
             for row in rows {

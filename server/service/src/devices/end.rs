@@ -33,7 +33,7 @@ impl Devices {
             device: device.clone(),
             kept_session: keeps_session.then_some(own),
             sessions: without(&own, known.1),
-            assertions: self.proofs.verifier.used().end_device(user, device),
+            assertions: self.proofs.verifier.used().end_device(user, device).await?,
         };
         let (store, hub, changes) =
             (self.store.clone(), Arc::clone(&self.hub), Arc::clone(&self.changes));

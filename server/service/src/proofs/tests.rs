@@ -113,7 +113,7 @@ async fn a_ticket_is_checked_and_confirmed_as_its_session() {
     let directory = tempfile::tempdir().unwrap();
     let fixture = ProofFixture::open(directory.path()).await;
     let digest = secret::sha256(&fixture.insert_session().await);
-    let ticket = fixture.verifier.tickets().issue(fixture.user, digest).unwrap();
+    let ticket = fixture.verifier.tickets().issue(fixture.user, digest).await.unwrap();
     let ticket = secrecy::ExposeSecret::expose_secret(&ticket);
     let checked = fixture.check(ticket).await.unwrap();
     assert_eq!(fixture.verifier.confirm(checked).await.unwrap().digest(), digest);

@@ -66,7 +66,8 @@ pub struct Node {
 
 impl Live {
     /// Lets a server join. The first one after the live tables were emptied begins an epoch, in
-    /// which snapshots wait for `warm_up`.
+    /// which snapshots wait for `warm_up`. Those of the first epoch of a database do not wait: no
+    /// device was connected before.
     ///
     /// # Errors
     ///
@@ -225,7 +226,10 @@ async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Ep
     let sql = "TRUNCATE live_nodes, live_users, live_connections, live_streams, live_now, \
                live_log, live_sockets";
     db.execute_unprepared(sql).await?;
-    let sql = "UPDATE meta SET epoch = GREATEST(epoch + 1, \
+    let rows = query(db, "SELECT devices_connected FROM meta", []).await?;
+    let row = rows.first().ok_or(StoreError::CorruptRow("meta"))?;
+    let is_first = !row.try_get_by_index::<bool>(0)?;
+    let sql = "UPDATE meta SET devices_connected = TRUE, epoch = GREATEST(epoch + 1, \
                floor(extract(epoch FROM clock_timestamp()))::bigint) RETURNING epoch, \
                floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
     let rows = query(db, sql, []).await?;
@@ -234,7 +238,7 @@ async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Ep
     let now = time_from_column("meta", row.try_get_by_index(1)?)?;
     let sql = "INSERT INTO live_epoch (id, number, warm_at) \
                VALUES ((random() * 9007199254740991)::bigint, $1, $2)";
-    let warm_at = now + warm_up;
+    let warm_at = if is_first { now } else { now + warm_up };
     let number_column = i64::try_from(number).unwrap_or(i64::MAX);
     execute(db, sql, [number_column.into(), time_to_column(warm_at).into()]).await?;
     read_epoch(db).await?.ok_or(StoreError::CorruptRow("live_epoch"))

@@ -67,8 +67,9 @@ impl Live {
         );
         let rows = query(self.read(), &sql, [(*number).into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let place = |index| Ok(number_from_column("live_streams", row.try_get_by_index(index)?)?);
-        let place = |index| -> Result<u64, StoreError> { place(index) };
+        let place = |index| -> Result<u64, StoreError> {
+            number_from_column("live_streams", row.try_get_by_index(index)?)
+        };
         let epoch_id: i64 = row.try_get_by_index(0)?;
         Ok(Some(ReplicaStart {
             id: cursor_id(epoch_id, app),

@@ -148,14 +148,15 @@ impl SharedHub {
         }
         let users: Vec<UserId> = connections.keys().copied().collect();
         let mut rosters = self.live.rosters(&users).await?;
-        let known: Vec<[u8; 32]> =
-            connections.values().flatten().flat_map(|seat| seat.mailbox.held_sessions()).collect();
-        let existing = self.store.existing_sessions(&known, self.clock.now()).await?;
+        let now = self.clock.now();
+        let held = |seat: &Seat| seat.mailbox.held_sessions(now);
+        let known: Vec<[u8; 32]> = connections.values().flatten().flat_map(held).collect();
+        let existing = self.store.existing_sessions(&known).await?;
         let existing: HashSet<[u8; 32]> = existing.into_iter().collect();
         for (user, seats) in connections {
             let found = rosters.remove(&user);
             for seat in &seats {
-                if seat.mailbox.held_sessions().iter().any(|digest| !existing.contains(digest))
+                if held(seat).iter().any(|digest| !existing.contains(digest))
                     || self.is_outdated(user, seat).await?
                 {
                     seat.mailbox.close(CloseCode::NotAuthorised);

@@ -85,14 +85,14 @@ impl Change {
     ) -> Outcome {
         let outcome = match self {
             Self::Connect { .. } => self.connect(roster, context),
-            Self::Report { device, number, view, only } => stale_or_done(roster.report(
+            Self::Report { device, number, view, only } => stale_or_done(&roster.report(
                 id(device, *number),
                 view.clone(),
                 only.clone(),
                 changes,
             )),
             Self::SetVisibility { device, number, apps } => {
-                stale_or_done(roster.set_visibility(id(device, *number), apps.clone(), changes))
+                stale_or_done(&roster.set_visibility(id(device, *number), apps.clone(), changes))
             }
             Self::Renew { device, number, admissions, proofs } => {
                 match roster.handle_mut(id(device, *number)) {
@@ -109,7 +109,7 @@ impl Change {
                     Some(grace) => Disconnect::Lost { until: context.now + *grace },
                     None => Disconnect::Clean,
                 };
-                stale_or_done(roster.disconnect(id(device, *number), how, changes))
+                stale_or_done(&roster.disconnect(id(device, *number), how, changes))
             }
             Self::EndDevice { device } => {
                 let ended = roster.end_device(device, changes);
@@ -184,6 +184,6 @@ fn id(device: &DeviceName, number: u64) -> ConnectionId<'_> {
     ConnectionId { device, number: ConnectionNumber(number) }
 }
 
-fn stale_or_done<T, E>(result: Result<T, E>) -> Outcome {
+fn stale_or_done<T, E>(result: &Result<T, E>) -> Outcome {
     if result.is_ok() { Outcome::Done } else { Outcome::Stale }
 }

@@ -123,12 +123,12 @@ impl SharedHub {
         for waiting in batch {
             users.entry(waiting.user).or_default().push(waiting);
         }
-        let mut known: HashMap<UserId, (i64, SharedRoster)> = HashMap::new();
-        for user in users.keys() {
-            if let Some((rev, roster)) = self.registry.roster(*user) {
-                known.insert(*user, (rev, (*roster).clone()));
-            }
-        }
+        let known = |user: &UserId| {
+            let (rev, roster) = self.registry.roster(*user)?;
+            Some((*user, (rev, (*roster).clone())))
+        };
+        let mut known: HashMap<UserId, (i64, SharedRoster)> =
+            users.keys().filter_map(known).collect();
         while !users.is_empty() {
             let identity = self.identity();
             match self.try_write(&users, &mut known).await {
@@ -147,16 +147,20 @@ impl SharedHub {
                     return fail_all(users, &error);
                 }
                 Err(LiveError::Store(error)) => {
-                    self.lane.set_failing(true);
-                    if let Some(count) = failures.count(self.clock.steady()) {
-                        tracing::warn!(%error, count, "live.failed: presence is not written");
-                    }
                     // The answer may be lost: the revisions tell what was written.
                     known.clear();
-                    sleep(RETRY).await;
+                    self.wait_after(&error, failures).await;
                 }
             }
         }
+    }
+
+    async fn wait_after(&self, error: &StoreError, failures: &mut LogLimit) {
+        self.lane.set_failing(true);
+        if let Some(count) = failures.count(self.clock.steady()) {
+            tracing::warn!(%error, count, "live.failed: presence is not written");
+        }
+        sleep(RETRY).await;
     }
 
     /// Writes the changes of these users. Returns those that were written. The rosters of the

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use presence_core::Steady;
 use presence_protocol::CloseCode;
-use presence_store::{Joined, StoreError};
+use presence_store::{Epoch, Joined, NewNode, Node, StoreError};
 use tokio::time::sleep;
 
 use super::change::Change;
@@ -62,16 +62,19 @@ impl SharedHub {
             if known.0 != node.counter {
                 *known = (node.counter, now);
             }
-            let is_still = now - known.1 >= DEAD_AFTER;
-            if is_still && !node.dead {
-                tracing::warn!(node = node.name, "live.node_dead: its devices are lost");
-                self.live.declare_dead(node.id).await?;
-            }
-            if is_still || node.dead {
+            if node.dead {
+                self.sweep(node.id).await?;
+            } else if now - known.1 >= DEAD_AFTER {
+                self.declare_dead(node).await?;
                 self.sweep(node.id).await?;
             }
         }
         Ok(())
+    }
+
+    async fn declare_dead(&self, node: &Node) -> Result<(), StoreError> {
+        tracing::warn!(node = node.name, "live.node_dead: its devices are lost");
+        self.live.declare_dead(node.id).await
     }
 
     /// Lets the devices of a dead server be lost, then removes the server.
@@ -100,19 +103,7 @@ impl SharedHub {
             return;
         }
         let new = new_node(&self.settings);
-        let epoch = loop {
-            match self.live.join(&new, self.settings.warm_up).await {
-                Ok(Joined::Epoch(epoch)) => break epoch,
-                Ok(Joined::OtherSettings(_)) => {
-                    tracing::error!("live.other_settings: the other servers have other settings");
-                    sleep(RETRY).await;
-                }
-                Err(error) => {
-                    or_logged::<()>("the server cannot join the others", Err(error));
-                    sleep(RETRY).await;
-                }
-            }
-        };
+        let epoch = self.join_again(&new).await;
         let old = {
             let mut identity = self.identity.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *identity, Identity { epoch, node: new.id })
@@ -125,6 +116,22 @@ impl SharedHub {
         for (user, roster) in self.registry.take_rosters() {
             let earlier = Box::new((*roster).clone());
             drop(self.lane.submit(user, Change::Restore { earlier, old_node: old.node }));
+        }
+    }
+
+    /// Joins, however long it takes.
+    async fn join_again(&self, node: &NewNode) -> Epoch {
+        loop {
+            match self.live.join(node, self.settings.warm_up).await {
+                Ok(Joined::Epoch(epoch)) => return epoch,
+                Ok(Joined::OtherSettings(_)) => {
+                    tracing::error!("live.other_settings: the other servers have other settings");
+                }
+                Err(error) => {
+                    or_logged::<()>("the server cannot join the others", Err(error));
+                }
+            }
+            sleep(RETRY).await;
         }
     }
 

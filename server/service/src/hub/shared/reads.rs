@@ -57,7 +57,7 @@ impl SharedHub {
             None => start.shown_without_row(*uid),
         };
         let mut updates = HashMap::with_capacity(users.len());
-        updates.extend(users.iter().map(|uid| *uid).zip(users.iter().map(update)));
+        updates.extend(users.iter().copied().zip(users.iter().map(update)));
         Ok(updates)
     }
 

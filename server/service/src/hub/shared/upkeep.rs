@@ -99,6 +99,7 @@ impl SharedHub {
         self.live.trim_streams(oldest, retention.entries as u64).await?;
         self.live.remove_empty_rosters(USERS).await?;
         self.live.remove_orders(now - ORDERS).await?;
+        self.live.remove_expired_values(now).await?;
         self.followed.forget_unread();
         Ok(())
     }
@@ -107,10 +108,7 @@ impl SharedHub {
     pub(super) fn note_sockets(self: &Arc<Self>, app: AppId, topic: &Arc<Topic>) {
         let (hub, topic) = (Arc::clone(self), Arc::clone(topic));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the number is of use only while servers run"
-        )]
+        // The number is of use only while servers run, so nothing waits for the task.
         runtime.spawn(async move {
             let counted = hub.live.set_sockets(hub.identity().node, app, topic.sockets()).await;
             or_logged("the number of sockets is not written", counted);

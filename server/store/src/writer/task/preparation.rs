@@ -49,7 +49,18 @@ impl WriterTask {
                 WriteOp::ChangeDomain(request) => {
                     request.input.connected = locked.with_roster().collect();
                 }
-                _ => {}
+                WriteOp::Settle(_)
+                | WriteOp::SettleNoted(_)
+                | WriteOp::WriteNoted(_)
+                | WriteOp::Load(_)
+                | WriteOp::Release(_)
+                | WriteOp::Grant(_)
+                | WriteOp::Pause(_)
+                | WriteOp::Revoke(_)
+                | WriteOp::RevokeWaiting(_)
+                | WriteOp::RemoveApp(_)
+                | WriteOp::EraseUser(_)
+                | WriteOp::Expire(_) => {}
             }
         }
         Ok(Some(locked))
@@ -160,7 +171,18 @@ async fn lock_users(
             WriteOp::RevokeWaiting(request) => {
                 users.extend(request.input.iter().map(|(user, _)| *user));
             }
-            _ => {}
+            WriteOp::Notify(_)
+            | WriteOp::Settle(_)
+            | WriteOp::SettleNoted(_)
+            | WriteOp::WriteNoted(_)
+            | WriteOp::Load(_)
+            | WriteOp::Release(_)
+            | WriteOp::Grant(_)
+            | WriteOp::Pause(_)
+            | WriteOp::Revoke(_)
+            | WriteOp::RemoveApp(_)
+            | WriteOp::EraseUser(_)
+            | WriteOp::Expire(_) => {}
         }
     }
     if users.is_empty() {

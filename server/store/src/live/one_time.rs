@@ -1,0 +1,172 @@
+//! Values that can be used once at all servers together, or for one purpose: tickets and used
+//! assertions, by their digests. None is forgotten before it expires.
+
+use presence_core::{UnixMillis, UserId};
+
+use super::{Live, execute, query};
+use crate::error::StoreError;
+use crate::rows::{digest, number_to_column, time_from_column, time_to_column};
+
+/// The kind of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneTimeKind {
+    /// A ticket, whose content is the digest of its session.
+    Ticket,
+    /// A used assertion, whose content is its purpose.
+    Assertion,
+}
+
+/// A value to be stored.
+pub struct NewOneTimeValue<'a> {
+    /// The kind.
+    pub kind: OneTimeKind,
+    /// The digest.
+    pub digest: [u8; 32],
+    /// The user whose quota it uses.
+    pub owner: UserId,
+    /// The content.
+    pub content: &'a [u8],
+    /// The time after which it is forgotten.
+    pub expires_at: UnixMillis,
+}
+
+/// The outcome of an attempt to store a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OneTimeOutcome {
+    /// It is stored.
+    New,
+    /// It was stored before, with this content.
+    Known(Vec<u8>),
+    /// Its owner has too many, of which the first one expires at this time.
+    Full(UnixMillis),
+}
+
+impl OneTimeKind {
+    fn code(self) -> i16 {
+        match self {
+            Self::Ticket => 0,
+            Self::Assertion => 1,
+        }
+    }
+}
+
+impl Live {
+    /// Stores a value, of which its owner may have `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn add_one_time(
+        &self,
+        value: NewOneTimeValue<'_>,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<OneTimeOutcome, StoreError> {
+        let NewOneTimeValue { kind, digest, owner, content, expires_at } = value;
+        if let Some(known) = self.one_time(kind, &digest, now).await? {
+            return Ok(OneTimeOutcome::Known(known));
+        }
+        let sql = "SELECT count(*), min(expires_at) FROM one_time_values \
+                   WHERE kind = $1 AND owner = $2 AND expires_at > $3";
+        let now_column = time_to_column(now);
+        let values = [kind.code().into(), owner.0.into(), now_column.into()];
+        let rows = query(self.write(), sql, values).await?;
+        if let Some(row) = rows.first()
+            && row.try_get_by_index::<i64>(0)? >= number_to_column(limit as u64)
+        {
+            let first: Option<i64> = row.try_get_by_index(1)?;
+            let first = first.map(|at| time_from_column("one_time_values", at)).transpose()?;
+            return Ok(OneTimeOutcome::Full(first.unwrap_or(expires_at)));
+        }
+        let sql = "INSERT INTO one_time_values (kind, digest, owner, content, expires_at) \
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, digest) DO UPDATE \
+                   SET owner = excluded.owner, content = excluded.content, \
+                   expires_at = excluded.expires_at WHERE one_time_values.expires_at <= $6";
+        let values = [
+            kind.code().into(),
+            digest.to_vec().into(),
+            owner.0.into(),
+            content.to_vec().into(),
+            time_to_column(expires_at).into(),
+            now_column.into(),
+        ];
+        if execute(self.write(), sql, values).await? > 0 {
+            return Ok(OneTimeOutcome::New);
+        }
+        // Another server was faster.
+        let known = self.one_time(kind, &digest, now).await?;
+        known.map(OneTimeOutcome::Known).ok_or(StoreError::CorruptRow("one_time_values"))
+    }
+
+    /// Returns the content of a value that has not expired.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn one_time(
+        &self,
+        kind: OneTimeKind,
+        digest: &[u8; 32],
+        now: UnixMillis,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT content FROM one_time_values \
+                   WHERE kind = $1 AND digest = $2 AND expires_at > $3";
+        let values = [kind.code().into(), digest.to_vec().into(), time_to_column(now).into()];
+        let rows = query(self.write(), sql, values).await?;
+        Ok(rows.first().map(|row| row.try_get_by_index(0)).transpose()?)
+    }
+
+    /// Removes a value, and returns its content if it has not expired. Of several calls one gets
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn take_one_time(
+        &self,
+        kind: OneTimeKind,
+        digest: &[u8; 32],
+        now: UnixMillis,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "DELETE FROM one_time_values \
+                   WHERE kind = $1 AND digest = $2 AND expires_at > $3 RETURNING content";
+        let values = [kind.code().into(), digest.to_vec().into(), time_to_column(now).into()];
+        let rows = query(self.write(), sql, values).await?;
+        Ok(rows.first().map(|row| row.try_get_by_index(0)).transpose()?)
+    }
+
+    /// Changes the content of those values of an owner that have a certain one. Returns them, each
+    /// with the time after which it is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn change_one_time(
+        &self,
+        (kind, owner): (OneTimeKind, UserId),
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Vec<([u8; 32], UnixMillis)>, StoreError> {
+        let sql = "UPDATE one_time_values SET content = $4 \
+                   WHERE kind = $1 AND owner = $2 AND content = $3 RETURNING digest, expires_at";
+        let values = [kind.code().into(), owner.0.into(), from.to_vec().into(), to.to_vec().into()];
+        let rows = query(self.write(), sql, values).await?;
+        rows.iter()
+            .map(|row| {
+                let bytes: Vec<u8> = row.try_get_by_index(0)?;
+                let expires_at = time_from_column("one_time_values", row.try_get_by_index(1)?)?;
+                Ok((digest("one_time_values", &bytes)?, expires_at))
+            })
+            .collect()
+    }
+
+    /// Removes values that have expired.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn remove_expired_values(&self, now: UnixMillis) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM one_time_values WHERE expires_at <= $1";
+        execute(self.write(), sql, [time_to_column(now).into()]).await
+    }
+}
