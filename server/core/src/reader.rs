@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
-use crate::stream::{Change, LogItem, Stream, update_after, view_of};
+use crate::stream::{LogItem, LoggedChange, Stream, update_after, view_of};
 use crate::view::View;
 
 /// The maximum number of updates on a page.
@@ -186,7 +186,7 @@ impl Reader {
             // A reader without lag has a single entry to read, and nothing to coalesce.
             let entries = stream.entries_after(self.position);
             let changes = entries.flat_map(|(_, item)| item.changes());
-            changes.filter_map(Change::changed_update).collect()
+            changes.filter_map(LoggedChange::changed_update).collect()
         } else {
             self.coalesced_updates(stream)
         };
@@ -204,7 +204,7 @@ impl Reader {
         let mut last_sent: HashMap<Puid, &View> = HashMap::new();
         let mut latest: HashMap<Puid, u64> = HashMap::new();
         for (position, item) in stream.entries_after(self.position) {
-            for Change { update, previous } in item.changes() {
+            for LoggedChange { update, previous } in item.changes() {
                 last_sent.entry(update.uid).or_insert(previous);
                 latest.insert(update.uid, position);
             }

@@ -54,13 +54,13 @@ enum TakenRows {
 }
 
 /// A change of what the Application sees of one user.
-pub(crate) struct Change {
+pub(crate) struct LoggedChange {
     pub(crate) update: PresenceUpdate,
     /// The view before the update.
     pub(crate) previous: View,
 }
 
-impl Change {
+impl LoggedChange {
     /// Returns the update for a reader that has read the one before it, if the two differ.
     pub(crate) fn changed_update(&self) -> Option<PresenceUpdate> {
         let Self { update, previous } = self;
@@ -76,9 +76,9 @@ impl Change {
 }
 
 pub(crate) enum LogItem {
-    Update(Change),
+    Update(LoggedChange),
     /// The changes of all users at once, when the Application was switched on or off.
-    Switched(Box<[Change]>),
+    Switched(Box<[LoggedChange]>),
     Receipt(Receipt),
     /// The place of an entry that the Application does not see.
     Hidden,
@@ -86,7 +86,7 @@ pub(crate) enum LogItem {
 
 impl LogItem {
     /// Returns the changes of users.
-    pub(crate) fn changes(&self) -> &[Change] {
+    pub(crate) fn changes(&self) -> &[LoggedChange] {
         match self {
             Self::Update(change) => std::slice::from_ref(change),
             Self::Switched(changes) => changes,
@@ -107,7 +107,7 @@ impl LogEntry {
             LogItem::Switched(changes) => size_of_val(&**changes),
             LogItem::Update(_) | LogItem::Receipt(_) | LogItem::Hidden => 0,
         };
-        let texts = self.item.changes().iter().map(Change::text_bytes);
+        let texts = self.item.changes().iter().map(LoggedChange::text_bytes);
         size_of::<Self>() + changes + texts.sum::<usize>()
     }
 }
@@ -258,7 +258,7 @@ impl Stream {
         let last_cause = row.as_ref().and_then(|row| row.published.cause);
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
         let update = revoked_update(puid, (self.next_version(), now), &previous, last_cause);
-        self.append(now, LogItem::Update(Change { update, previous }));
+        self.append(now, LogItem::Update(LoggedChange { update, previous }));
     }
 
     /// Activates or deactivates the Application. While it is inactive, it sees every user as
@@ -431,7 +431,7 @@ impl Stream {
         let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
         let was_visible = previous.status != Status::Offline;
         let is_visible = update.status != Status::Offline;
-        self.append(now, LogItem::Update(Change { update, previous }));
+        self.append(now, LogItem::Update(LoggedChange { update, previous }));
         if is_visible && !was_visible {
             self.holds.begin(puid);
         } else if !is_visible {

@@ -12,6 +12,7 @@ mod queries;
 pub(crate) mod local;
 pub(crate) mod shared;
 
+mod answers;
 mod topic;
 
 mod checks;
@@ -20,16 +21,17 @@ mod schedule;
 
 use std::sync::Arc;
 
-use presence_core::roster::TooManyDevices;
 use presence_core::{CredentialGeneration, Grant, UnixMillis, UserId};
 use presence_protocol::{AppId, CloseCode, DeviceName};
 use presence_store::{LoadedUser, StoreError};
 
+pub(crate) use self::answers::{
+    ConnectError, HubFigures, NewReader, SeenByApplication, SubscribeError,
+};
 pub use self::device_connection::DeviceConnection;
 pub(crate) use self::device_connection::PresenceChange;
 pub use self::limits::HubLimits;
 pub use self::local::PageVersion;
-pub(crate) use self::queries::{HubFigures, NewReader, SeenByApplication, SubscribeError};
 pub use self::topic::{Subscription, TooManySockets};
 use crate::mailbox::{Admissions, Mailbox};
 use local::LocalHub;
@@ -37,21 +39,10 @@ use shared::SharedHub;
 
 /// The hub.
 pub(crate) enum Hub {
-    /// That of a server that is alone.
+    /// The hub of a server that is alone.
     Local(Arc<LocalHub>),
-    /// That of servers that share presence.
+    /// The hub of servers that share presence.
     Shared(Arc<SharedHub>),
-}
-
-/// The reason why a device is not connected.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
-    /// The user has too many connected devices.
-    #[error(transparent)]
-    TooManyDevices(#[from] TooManyDevices),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Hub {

@@ -29,8 +29,8 @@ struct UnusedTicket {
     expires_at: UnixMillis,
 }
 
-/// The tickets that were not used yet, by digest. Where several servers share presence, the database
-/// holds them.
+/// The tickets that were not used yet, by digest. If several servers share presence, they are in
+/// the database.
 pub(crate) enum Tickets {
     /// Those of a server that is alone.
     Own(OwnTickets),

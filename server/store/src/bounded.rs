@@ -18,7 +18,7 @@ pub(crate) const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// The statements of a pool that are tried again until their call is too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retry {
+pub(crate) enum RetryRule {
     /// Those that had no effect: they found the file locked, or met another transaction.
     WithoutEffect,
     /// All whose answer was lost, too: they only read.
@@ -30,11 +30,11 @@ pub(crate) enum Retry {
 pub(crate) struct BoundedPool {
     pool: DatabaseConnection,
     deadline: Duration,
-    retry: Retry,
+    retry: RetryRule,
 }
 
 impl BoundedPool {
-    pub(crate) fn new(pool: DatabaseConnection, deadline: Duration, retry: Retry) -> Self {
+    pub(crate) fn new(pool: DatabaseConnection, deadline: Duration, retry: RetryRule) -> Self {
         Self { pool, deadline, retry }
     }
 
@@ -78,7 +78,7 @@ impl BoundedPool {
     fn retries(&self, error: &DbErr) -> bool {
         let kind = ErrorKind::of(error);
         matches!(kind, ErrorKind::Busy | ErrorKind::Conflict)
-            || (kind == ErrorKind::Lost && self.retry == Retry::AlsoLost)
+            || (kind == ErrorKind::Lost && self.retry == RetryRule::AlsoLost)
     }
 }
 

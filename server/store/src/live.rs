@@ -15,18 +15,21 @@ pub(crate) mod nodes;
 pub(crate) mod one_time;
 pub(crate) mod orders;
 
+mod app_numbers;
 pub(crate) mod numbers;
 pub(crate) mod roster;
 
 mod arrays;
+mod statements;
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, Value};
+use sea_orm::DatabaseConnection;
 
 use crate::bounded::BoundedPool;
 use crate::error::StoreError;
-use numbers::AppNumbers;
+use app_numbers::AppNumbers;
+use statements::{execute, query};
 
 /// The shared presence of a PostgreSQL database. Clones share it.
 #[derive(Clone)]
@@ -61,24 +64,4 @@ impl Live {
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         Ok(self.0.lane.close_by_ref().await?)
     }
-}
-
-/// Runs a statement.
-async fn execute<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<u64, StoreError> {
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-    Ok(db.execute_raw(statement).await?.rows_affected())
-}
-
-/// Returns the rows of a query.
-async fn query<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<Vec<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-    Ok(db.query_all_raw(statement).await?)
 }

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use tokio::time::sleep;
 
-use crate::bounded::{BoundedPool, LOCK_RETRY, Retry, begin_immediate};
+use crate::bounded::{BoundedPool, LOCK_RETRY, RetryRule, begin_immediate};
 use crate::database_url::DatabaseUrl;
 use crate::deadline;
 use crate::error::StoreError;
@@ -52,8 +52,8 @@ enum UseLock {
 }
 
 impl Store {
-    /// Opens the database at a `sqlite:` or `postgres:` URL, migrates its tables and begins an epoch. Calls have
-    /// a deadline of 5 s.
+    /// Opens the database at a `sqlite:` or `postgres:` URL, migrates its tables and begins an
+    /// epoch. Calls have a deadline of 5 s.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Store {
         let read = file.open_readers().await?;
         // A statement that finds the file locked has had no effect, and no answer is lost.
         let [write, read] =
-            [write, read].map(|pool| BoundedPool::new(pool, deadline, Retry::WithoutEffect));
+            [write, read].map(|pool| BoundedPool::new(pool, deadline, RetryRule::WithoutEffect));
         Ok(Self::new((write, read), epoch, UseLock::File(lock), None))
     }
 
@@ -127,8 +127,8 @@ impl Store {
         while_migrating(&write, migration::run(&write)).await.map_err(explain)?;
         let epoch = begin_epoch(&write, now).await.map_err(explain)?;
         let read = database.open_readers().await?;
-        let write = BoundedPool::new(write, deadline, Retry::WithoutEffect);
-        let read = BoundedPool::new(read, deadline, Retry::AlsoLost);
+        let write = BoundedPool::new(write, deadline, RetryRule::WithoutEffect);
+        let read = BoundedPool::new(read, deadline, RetryRule::AlsoLost);
         let live = Live::new(database.open_lane().await?, read.clone(), write.clone());
         Ok(Self::new((write, read), epoch, UseLock::Server(lock), Some(live)))
     }

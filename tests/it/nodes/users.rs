@@ -1,4 +1,4 @@
-//! What users do at one server takes effect at all.
+//! Actions of users at one server take effect at all.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, Socket};

@@ -117,8 +117,8 @@ impl Cluster {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs `pg_ctl` with these arguments, such as `["restart", "-m", "immediate"]`, and waits until
-    /// it is done.
+    /// Runs `pg_ctl` with these arguments, such as `["restart", "-m", "immediate"]`, and waits
+    /// until it is done.
     ///
     /// # Panics
     ///

@@ -38,7 +38,7 @@ fn all_crates_and_languages_are_read() {
     for extension in ["kt", "swift", "js", "mjs", "py", "css"] {
         assert!(files.iter().any(|file| file.extension() == extension), "{extension}");
     }
-    assert_eq!(packages().len(), 13);
+    assert_eq!(packages().len(), 14);
 }
 
 #[test]

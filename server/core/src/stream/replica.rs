@@ -8,8 +8,8 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{OfflineCause, PresenceUpdate, Puid, UnixMillis};
 
 use super::{
-    COUNTER_BITS, Change, LogEntry, LogItem, Retention, Row, Stream, initial_update, into_view,
-    next_update, revoked_update,
+    COUNTER_BITS, LogEntry, LogItem, LoggedChange, Retention, Row, Stream, initial_update,
+    into_view, next_update, revoked_update,
 };
 use crate::view::View;
 
@@ -157,7 +157,7 @@ impl Stream {
         }
         let update = next_update(puid, (view, cause), version, at);
         let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
-        LogItem::Update(Change { update, previous })
+        LogItem::Update(LoggedChange { update, previous })
     }
 
     fn apply_revoked(&mut self, puid: Puid, at: UnixMillis) -> LogItem {
@@ -165,7 +165,7 @@ impl Stream {
         let last_cause = row.as_ref().and_then(|row| row.published.cause);
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
         let update = revoked_update(puid, (self.next_version(), at), &previous, last_cause);
-        LogItem::Update(Change { update, previous })
+        LogItem::Update(LoggedChange { update, previous })
     }
 
     fn apply_switch(&mut self, active: bool, at: UnixMillis) -> LogItem {
@@ -181,7 +181,7 @@ impl Stream {
             }
             let update = next_update(*puid, (view, OfflineCause::Left), version, at);
             let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
-            changes.push(Change { update, previous });
+            changes.push(LoggedChange { update, previous });
         }
         LogItem::Switched(changes.into())
     }
@@ -213,11 +213,11 @@ impl Stream {
         match item {
             SharedItem::Update { puid, view, cause, previous } => {
                 let update = next_update(puid, (view, cause), version, at);
-                LogItem::Update(Change { update, previous })
+                LogItem::Update(LoggedChange { update, previous })
             }
             SharedItem::Revoked { puid, previous } => {
                 let update = revoked_update(puid, (version, at), &previous, None);
-                LogItem::Update(Change { update, previous })
+                LogItem::Update(LoggedChange { update, previous })
             }
             SharedItem::Receipt(receipt) => LogItem::Receipt(receipt),
             SharedItem::Switched { .. } => LogItem::Hidden,

@@ -61,7 +61,7 @@ fn held_views_are_published_together_in_the_order_of_puids() {
 /// Returns the causes of the updates after a position.
 fn causes(stream: &Stream, position: u64) -> Vec<Option<OfflineCause>> {
     let changes = stream.entries_after(position).flat_map(|(_, item)| item.changes());
-    let updates = changes.filter_map(Change::changed_update);
+    let updates = changes.filter_map(LoggedChange::changed_update);
     updates.map(|update| update.cause).collect()
 }
 

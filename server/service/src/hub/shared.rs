@@ -3,8 +3,8 @@
 //! The rosters of users and the streams of Applications are in the database. A server changes
 //! rosters in batches ([`lane`]), keeps a copy of the streams that its sockets read
 //! ([`followed`]), and looks again at what other servers have changed ([`attention`]). It raises a
-//! counter, by which the others know that it lives ([`membership`]), and does its part of what falls
-//! due ([`upkeep`]).
+//! counter, by which the others know that it lives ([`membership`]), and does its part of what
+//! falls due ([`upkeep`]).
 //!
 //! The modules in reading order, each of which uses only those below it.
 
@@ -17,6 +17,7 @@ mod upkeep;
 
 mod connection;
 
+mod batches;
 mod followed;
 mod lane;
 
@@ -35,9 +36,8 @@ use presence_protocol::{AppId, CloseCode, DeviceName};
 use presence_store::{Epoch, Joined, Live, NewNode, Orders, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::ConnectError;
+use super::answers::{ConnectError, HubFigures};
 use super::limits::HubLimits;
-use super::queries::HubFigures;
 use crate::errors::or_logged;
 use crate::mailbox::{Admissions, Mailbox};
 use crate::meters::HubMeters;
@@ -60,7 +60,7 @@ pub(crate) struct SharedSettings {
     pub(crate) common: String,
 }
 
-/// What the other servers know this one by.
+/// The names by which the other servers know this one.
 #[derive(Debug, Clone, Copy)]
 struct Identity {
     epoch: Epoch,
@@ -123,7 +123,7 @@ impl SharedHub {
     /// # Errors
     ///
     /// [`ConnectError`].
-    pub(in crate::hub) async fn connect(
+    pub(super) async fn connect(
         self: &Arc<Self>,
         user: UserId,
         device: DeviceName,
@@ -158,7 +158,7 @@ impl SharedHub {
     }
 
     /// Records the proofs that hold a connection open.
-    pub(in crate::hub) async fn note_renewal(
+    pub(super) async fn note_renewal(
         &self,
         user: UserId,
         mailbox: &Arc<Mailbox>,
@@ -170,14 +170,14 @@ impl SharedHub {
     }
 
     /// Closes the sockets of an Application that is not active any more.
-    pub(in crate::hub) fn set_active(&self, app: AppId, active: bool) {
+    pub(super) fn set_active(&self, app: AppId, active: bool) {
         if !active {
             self.followed.close(app, CloseCode::ApplicationClosed);
         }
     }
 
     /// Ends a device for its user, at whichever server it is.
-    pub(in crate::hub) async fn end_device(
+    pub(super) async fn end_device(
         &self,
         user: UserId,
         device: &DeviceName,
@@ -190,7 +190,7 @@ impl SharedHub {
     }
 
     /// Closes the connections that depend on sessions which have ended.
-    pub(in crate::hub) async fn end_sessions(&self, user: UserId, digests: &[[u8; 32]]) {
+    pub(super) async fn end_sessions(&self, user: UserId, digests: &[[u8; 32]]) {
         self.registry.close_connections(user, |mailbox| {
             digests.iter().any(|digest| mailbox.depends_on_session(digest))
         });
@@ -199,7 +199,7 @@ impl SharedHub {
     }
 
     /// Closes the connections that depend on a proof of an older generation, except one.
-    pub(in crate::hub) async fn close_outdated_connections(
+    pub(super) async fn close_outdated_connections(
         &self,
         user: UserId,
         generation: &CredentialGeneration,
@@ -214,24 +214,24 @@ impl SharedHub {
     }
 
     /// Closes the sockets of a key that was deleted.
-    pub(in crate::hub) async fn close_sockets_of_key(&self, app: AppId, key: i64) {
+    pub(super) async fn close_sockets_of_key(&self, app: AppId, key: i64) {
         self.followed.close_key(app, key);
         let orders = Orders { apps: vec![app], ..Orders::default() };
         or_logged("a deleted key is not announced", self.order(orders).await);
     }
 
     /// Returns true while devices of before may still be reconnecting.
-    pub(in crate::hub) fn is_warming_up(&self) -> bool {
+    pub(super) fn is_warming_up(&self) -> bool {
         self.time.now() < self.identity().epoch.warm_at
     }
 
     /// Returns the number of open device connections of this server.
-    pub(in crate::hub) fn connected_devices(&self) -> usize {
+    pub(super) fn connected_devices(&self) -> usize {
         self.registry.connections()
     }
 
     /// Returns the numbers of this server for the metrics.
-    pub(in crate::hub) fn figures(&self) -> HubFigures {
+    pub(super) fn figures(&self) -> HubFigures {
         let topics = self.followed.topics();
         HubFigures {
             app_sockets: topics.iter().map(|(_, topic)| topic.sockets()).sum(),

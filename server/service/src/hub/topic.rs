@@ -66,7 +66,7 @@ pub struct TooManySockets;
 impl Topic {
     /// Creates the topic of a stream. Updates wait at most `delay`, until moments that are random
     /// for each Application.
-    pub(in crate::hub) fn new(
+    pub(super) fn new(
         stream: Stream,
         meters: TopicMeters,
         clock: Arc<dyn Clock>,
@@ -89,7 +89,7 @@ impl Topic {
     }
 
     /// Changes the stream, and wakes the sockets if there is something new to read.
-    pub(in crate::hub) fn change<T>(&self, change: impl FnOnce(&mut Stream) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Stream) -> T) -> T {
         self.with(|inner| {
             let before = inner.stream.head();
             let result = change(&mut inner.stream);
@@ -101,13 +101,13 @@ impl Topic {
     }
 
     /// Returns true if updates of devices are held until the next moment of the schedule.
-    pub(in crate::hub) fn holds_updates(&self) -> bool {
+    pub(super) fn holds_updates(&self) -> bool {
         self.schedule.is_some()
     }
 
     /// Publishes the held updates if their moment has come. Calls `appeared` for each user whom the
     /// Application begins to see.
-    pub(in crate::hub) fn publish_due(&self, appeared: impl Fn(&mut Stream, Puid)) {
+    pub(super) fn publish_due(&self, appeared: impl Fn(&mut Stream, Puid)) {
         let steady = self.clock.steady();
         if !self.schedule.as_ref().is_some_and(|schedule| schedule.is_due(steady)) {
             return;
@@ -225,7 +225,7 @@ impl Topic {
     }
 
     /// Ends the grant of a user in the stream.
-    pub(in crate::hub) fn revoke(&self, puid: Puid) {
+    pub(super) fn revoke(&self, puid: Puid) {
         let now = self.clock.now();
         self.change(|stream| stream.revoke(puid, now));
         self.with(|inner| inner.checks.forget(puid));
@@ -251,13 +251,13 @@ pub struct Subscription {
     topic: Arc<Topic>,
     number: u64,
     reader: Reader,
-    /// What ends with the subscription, if there is something.
+    /// The value that is dropped with the subscription, if there is one.
     guard: Option<Box<dyn Send + Sync>>,
 }
 
 impl Subscription {
     /// Lets something end with the subscription.
-    pub(in crate::hub) fn with_guard(mut self, guard: impl Send + Sync + 'static) -> Self {
+    pub(super) fn with_guard(mut self, guard: impl Send + Sync + 'static) -> Self {
         self.guard = Some(Box::new(guard));
         self
     }

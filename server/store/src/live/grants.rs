@@ -1,6 +1,6 @@
-//! What a transaction of the writer changes in the shared presence: grants, Applications and their
-//! receipts. It is one transaction with the durable rows, so there is no moment at which a grant is
-//! revoked and the user still seen.
+//! The changes of a transaction of the writer in the shared presence: grants, Applications and
+//! their receipts. It is one transaction with the durable rows, so there is no moment at which a
+//! grant is revoked and the user still seen.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ impl LockedUsers {
     }
 }
 
-/// What all servers are told after the commit.
+/// The news for all servers after the commit.
 #[derive(Debug, Default)]
 pub(crate) struct Announcement {
     moved: Vec<i32>,
@@ -101,7 +101,7 @@ impl Live {
         mut locked: LockedUsers,
         txn: &DatabaseTransaction,
     ) -> Result<Announcement, StoreError> {
-        let mut draft = Draft::default();
+        let mut draft = SharedDraft::default();
         for event in events {
             draft.add(event, &mut locked.0);
         }
@@ -130,10 +130,10 @@ impl Live {
         active: bool,
         txn: &DatabaseTransaction,
     ) -> Result<Announcement, StoreError> {
-        let draft = Draft {
+        let draft = SharedDraft {
             switched: vec![(app, active)],
             orders: Orders { apps: vec![app], ..Orders::default() },
-            ..Draft::default()
+            ..SharedDraft::default()
         };
         draft.write(self, txn).await
     }
@@ -172,7 +172,7 @@ impl Live {
 
 /// The changes of one transaction.
 #[derive(Default)]
-struct Draft {
+struct SharedDraft {
     rosters: HashMap<UserId, SharedRoster>,
     changes: Vec<ViewChange>,
     ended: Vec<(AppId, Puid)>,
@@ -182,7 +182,7 @@ struct Draft {
     orders: Orders,
 }
 
-impl Draft {
+impl SharedDraft {
     fn add(&mut self, event: &CommittedEvent, locked: &mut HashMap<UserId, SharedRoster>) {
         match event {
             CommittedEvent::Queued(notification) => self.orders.receivers.push(notification.user),

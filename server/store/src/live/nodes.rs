@@ -60,7 +60,7 @@ pub struct Node {
     pub draining: bool,
     /// Set if it was declared dead, and its connections are being lost.
     pub dead: bool,
-    /// What the operator's page shows of it, as JSON.
+    /// The figures that the operator's page shows of it, as JSON.
     pub figures: String,
 }
 
@@ -222,7 +222,7 @@ async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreEr
 
 /// Begins an epoch. Its number is greater than every earlier one, also if the clock went back.
 async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Epoch, StoreError> {
-    // What is left of the epoch before, after a crash of some tables only, counts no more.
+    // Rows of the epoch before, which a crash of some tables only has left, count no more.
     let sql = "TRUNCATE live_nodes, live_users, live_connections, live_streams, live_now, \
                live_log, live_sockets";
     db.execute_unprepared(sql).await?;

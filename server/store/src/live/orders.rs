@@ -22,7 +22,7 @@ pub(crate) const CHANNEL: &str = "presence";
 /// The announcement of new notes.
 pub(crate) const NEW_ORDERS: &str = "o";
 
-/// What all servers are to look at again.
+/// The things that all servers are to look at again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Orders {
     /// Users whose sessions, devices, grants or notifications have changed.

@@ -23,8 +23,8 @@ pub(crate) fn kind(error: &DbErr) -> Option<ErrorKind> {
 /// Returns the kind of a SQLSTATE, see appendix A of PostgreSQL's documentation.
 fn kind_of_state(state: &str) -> ErrorKind {
     match state {
-        // Conflicts with other transactions, a lock that was not free in time, and "cached plan must
-        // not change result type", after which the tables were migrated.
+        // Conflicts with other transactions, a lock that was not free in time, and "cached plan
+        // must not change result type": the tables were migrated.
         "40001" | "40P01" | "55P03" | "0A000" => ErrorKind::Conflict,
         "57014" => ErrorKind::TimedOut,
         "25006" => ErrorKind::ReadOnly,

@@ -96,7 +96,7 @@ impl WritePlan {
             .iter_mut()
             .filter_map(|outcome| match outcome {
                 Outcome::Queued(row, _) => Some(row),
-                // Where several servers share presence, its receipt waits as a row.
+                // If several servers share presence, its receipt waits as a row.
                 Outcome::Dropped(row) => is_shared(txn.db).then_some(row),
             })
             .collect();

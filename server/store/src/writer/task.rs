@@ -29,7 +29,7 @@ const MAX_YIELDS: usize = 16;
 /// The size of the last group from which it pays to wait for further requests.
 const LARGE_GROUP: usize = 16;
 
-/// What a transaction has done, which counts only once it is committed.
+/// The work of a transaction, which counts only once it is committed.
 struct Done {
     events: Vec<CommittedEvent>,
     /// The greatest sequence number so far.

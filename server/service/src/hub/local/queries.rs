@@ -7,7 +7,7 @@ use presence_core::stream::Stream;
 use presence_core::{Grant, UnixMillis, UserId};
 use presence_protocol::{AppId, DeviceName, Puid};
 
-use super::super::queries::{HubFigures, SeenByApplication};
+use super::super::answers::{HubFigures, SeenByApplication};
 use super::LocalHub;
 
 impl LocalHub {

@@ -56,7 +56,7 @@ pub(super) enum Outcome {
     Ended(Option<Vec<[u8; 32]>>),
 }
 
-/// What a change depends on besides the roster.
+/// The things on which a change depends besides the roster.
 pub(super) struct Context {
     /// The time of the database.
     pub(super) now: Steady,

@@ -46,7 +46,7 @@ impl FollowedStreams {
         let topic = Arc::new(Topic::new(stream, meters, clock, Duration::ZERO));
         self.lock().insert(app, Arc::clone(&topic));
         drop(reading);
-        // What was announced before the stream was in the map is read now.
+        // Entries that were announced before the stream was in the map are read now.
         self.catch_up(&[app]).await?;
         Ok(Some(topic))
     }

@@ -34,7 +34,7 @@ impl SharedHub {
             let wait = match self.beat(&mut counters).await {
                 Ok(()) => BEAT,
                 Err(error) => {
-                    // Who cannot raise the own counter judges no other.
+                    // A server that cannot raise its own counter judges no other.
                     counters.clear();
                     or_logged::<()>("the server does not show that it lives", Err(error));
                     RETRY

@@ -10,7 +10,7 @@ use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, Status};
 use presence_store::{Live, SharedRoster, StoreError};
 
 use super::SharedHub;
-use crate::hub::queries::{NewReader, SeenByApplication, SubscribeError};
+use crate::hub::answers::{NewReader, SeenByApplication, SubscribeError};
 use crate::hub::topic::{Subscription, TooManySockets, Topic};
 use crate::socket_waker::SocketWaker;
 
@@ -88,7 +88,7 @@ impl SharedHub {
         let seen = |(grant, stored): &(Grant, Option<UnixMillis>)| {
             let is_open = sockets.get(&grant.app).is_some_and(|count| *count > 0);
             let is_checking = is_open && !grant.is_suspended();
-            // When a check was before the pause is not known.
+            // It is not known if a check was before the pause.
             let stored = stored.filter(|_| !grant.is_suspended());
             SeenByApplication {
                 last_check: if is_checking { Some(now) } else { stored },

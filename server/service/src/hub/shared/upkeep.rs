@@ -1,5 +1,5 @@
-//! What falls due: grace times, receipts, old entries. Every server does it, and the database lets
-//! each thing be done once.
+//! The work that falls due: grace times, receipts, old entries. Every server does it, and the
+//! database lets each thing be done once.
 
 use std::sync::Arc;
 use std::time::Duration;
