@@ -1,5 +1,6 @@
-"""The web example, in a process of its own."""
+"""The examples, in processes of their own."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -89,6 +90,29 @@ class Browser:
 def shows(name: str, *expected: str) -> Callable[[dict[str, list[str]]], bool]:
     """Matches if a member is shown like this."""
     return lambda members: members.get(name) == list(expected)
+
+
+async def test_the_quickstart_sends_a_notification_and_prints_its_receipt(
+    server: RealServer,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        EXAMPLES / "notify.py",
+        "carol",
+        "Lunch?",
+        env={**os.environ, "PRESENCE_SERVER": server.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    queued = await within(process.stdout.readline())
+    assert queued.startswith(b"queued as "), queued
+    async with PresenceDevice(server.device("carol")) as phone:
+        (shown,) = await take(phone, 1)
+        assert (shown.message, shown.id.encode()) == ("Lunch?", queued.split()[-1])
+        phone.acknowledge(shown)
+        output, errors = await within(process.communicate())
+    assert (process.returncode, output, errors) == (0, b"acknowledged\n", b"")
 
 
 async def test_the_page_shows_who_is_reachable_and_sends_a_notification(

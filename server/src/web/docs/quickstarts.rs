@@ -42,6 +42,9 @@ quickstarts! {
     "Rust, a device" ("rust-device"): "examples/src/bin/device.rs",
         "A device that reports a status and prints notifications.",
         "cargo run -p presence-examples --bin device alice";
+    "Python" ("python"): "examples/python/notify.py",
+        "A back end that sends a notification and waits for its receipt.",
+        "python3 examples/python/notify.py alice \"Lunch?\"";
     "Kotlin" ("kotlin"): "bindings/kotlin/samples/src/Device.kt",
         "A device that reports a status and prints notifications.",
         "bindings/kotlin/test -Dtest=SampleTest";
