@@ -43,7 +43,8 @@ impl ServerLock {
 
     /// Releases the lock.
     pub(crate) async fn release(&self) {
-        // If this fails, the server releases the lock when the connection ends.
+        // If this fails, the server releases the lock when it notices the end of the connection.
+        self.0.execute_unprepared("SELECT pg_advisory_unlock_all()").await.ok();
         self.0.close_by_ref().await.ok();
     }
 }
