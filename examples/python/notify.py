@@ -1,7 +1,7 @@
 """A back end that sends a notification to a user and waits for its receipt.
 
-`notify.py NAME MESSAGE` sends to `NAME@dev.localhost`, who first grants this Application permission.
-The notification waits for an hour until a device of that user is connected. It needs
+`notify.py NAME MESSAGE` sends to `NAME@dev.localhost`, who first grants this Application
+permission. The notification waits for an hour until a device of that user is connected. It needs
 `presence-client`. `PRESENCE_SERVER` is the Presence server.
 """
 
@@ -36,6 +36,7 @@ async def grant(appid: str, email: str) -> str:
 
 
 async def main(name: str, message: str) -> None:
+    """Sends one notification, and prints the state in its receipt."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         appid, api_key = await development.application(SERVER, "Notify", listener)
     uid = await grant(appid, f"{name}@dev.localhost")
