@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
-use crate::stream::{LogItem, LoggedChange, Stream, update_after, view_of};
+use crate::stream::Stream;
+use crate::stream::log::{LogItem, LoggedChange};
+use crate::stream::updates::{update_after, view_of};
 use crate::view::View;
 
 /// The maximum number of updates on a page.

@@ -5,7 +5,9 @@
 //! when the Application may get a receipt. If several servers share the stream, the database does
 //! this, and each server has a [`replica`].
 
+pub(crate) mod log;
 pub mod replica;
+pub(crate) mod updates;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -14,6 +16,10 @@ use std::time::Duration;
 use presence_protocol::app::Receipt;
 use presence_protocol::{OfflineCause, PresenceUpdate, Puid, Status, UnixMillis};
 
+use self::log::{LogEntry, LogItem, LoggedChange};
+use self::updates::{
+    COUNTER_BITS, initial_update, into_view, next_update, revoked_update, view_of,
+};
 use crate::clock::Steady;
 pub use crate::receipt_hold::HoldEnd;
 use crate::receipt_hold::ReceiptHolds;
@@ -29,10 +35,6 @@ pub struct Retention {
     /// The maximum number of bytes of all entries. The oldest ones are removed beyond it.
     pub bytes: usize,
 }
-
-/// A version is the start of the epoch in seconds times 2^20, plus a counter, so that versions
-/// grow over restarts too.
-const COUNTER_BITS: u32 = 20;
 
 struct Row {
     /// The latest update that the Application got.
@@ -51,65 +53,6 @@ enum TakenRows {
     Waiting,
     /// A release was requested.
     Queued,
-}
-
-/// A change of what the Application sees of one user.
-pub(crate) struct LoggedChange {
-    pub(crate) update: PresenceUpdate,
-    /// The view before the update.
-    pub(crate) previous: View,
-}
-
-impl LoggedChange {
-    /// Returns the update for a reader that has read the one before it, if the two differ.
-    pub(crate) fn changed_update(&self) -> Option<PresenceUpdate> {
-        let Self { update, previous } = self;
-        (update.revoked || *previous != view_of(update))
-            .then(|| update_after(previous, update.clone()))
-    }
-
-    /// Returns the number of bytes of its texts.
-    fn text_bytes(&self) -> usize {
-        let texts = [&self.update.message, &self.previous.text];
-        texts.into_iter().flatten().map(|text| text.as_str().len()).sum()
-    }
-}
-
-pub(crate) enum LogItem {
-    Update(LoggedChange),
-    /// The changes of all users at once, when the Application was switched on or off.
-    Switched(Box<[LoggedChange]>),
-    Receipt(Receipt),
-    /// The place of an entry that the Application does not see.
-    Hidden,
-}
-
-impl LogItem {
-    /// Returns the changes of users.
-    pub(crate) fn changes(&self) -> &[LoggedChange] {
-        match self {
-            Self::Update(change) => std::slice::from_ref(change),
-            Self::Switched(changes) => changes,
-            Self::Receipt(_) | Self::Hidden => &[],
-        }
-    }
-}
-
-struct LogEntry {
-    at: UnixMillis,
-    item: LogItem,
-}
-
-impl LogEntry {
-    /// Returns about the number of bytes that it needs.
-    fn bytes(&self) -> usize {
-        let changes = match &self.item {
-            LogItem::Switched(changes) => size_of_val(&**changes),
-            LogItem::Update(_) | LogItem::Receipt(_) | LogItem::Hidden => 0,
-        };
-        let texts = self.item.changes().iter().map(LoggedChange::text_bytes);
-        size_of::<Self>() + changes + texts.sum::<usize>()
-    }
 }
 
 /// The result of [`Stream::publish`].
@@ -465,66 +408,6 @@ impl Stream {
         self.log_bytes -= removed.as_ref().map_or(0, LogEntry::bytes);
         removed.is_some()
     }
-}
-
-/// Returns the update of a user who has none in this epoch: offline since the start of the epoch.
-fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
-    PresenceUpdate {
-        uid: puid,
-        status: Status::Offline,
-        cause: None,
-        version: base_version,
-        since: UnixMillis::from_secs(base_version >> COUNTER_BITS),
-        message: None,
-        revoked: false,
-    }
-}
-
-/// Creates an update. Its time is in whole seconds, since finer times would let two Applications
-/// link their PUIDs.
-fn next_update(
-    puid: Puid,
-    (view, cause): (View, OfflineCause),
-    version: u64,
-    now: UnixMillis,
-) -> PresenceUpdate {
-    PresenceUpdate {
-        uid: puid,
-        status: view.status,
-        cause: (view.status == Status::Offline).then_some(cause),
-        version,
-        since: now.truncated_to_secs(),
-        message: view.text,
-        revoked: false,
-    }
-}
-
-/// Returns the last update of a user whose grant has ended.
-fn revoked_update(
-    puid: Puid,
-    (version, now): (u64, UnixMillis),
-    previous: &View,
-    last_cause: Option<OfflineCause>,
-) -> PresenceUpdate {
-    let update = next_update(puid, (View::default(), OfflineCause::Left), version, now);
-    // A user who was offline does not change. A reader that has not read that gets its cause.
-    let cause = if previous.status == Status::Offline { last_cause } else { update.cause };
-    PresenceUpdate { revoked: true, cause, ..update }
-}
-
-/// Returns an update for a reader that has seen this view before. Who was offline has no cause to
-/// be offline.
-pub(crate) fn update_after(before: &View, update: PresenceUpdate) -> PresenceUpdate {
-    let cause = update.cause.filter(|_| before.status != Status::Offline);
-    PresenceUpdate { cause, ..update }
-}
-
-fn into_view(update: PresenceUpdate) -> View {
-    View { status: update.status, text: update.message }
-}
-
-pub(crate) fn view_of(update: &PresenceUpdate) -> View {
-    View { status: update.status, text: update.message.clone() }
 }
 
 #[cfg(test)]

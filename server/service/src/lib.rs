@@ -3,7 +3,8 @@
 //!
 //! The modules in reading order, each of which uses only those below it:
 //!
-//! - [`PresenceService`], which makes all subjects and hands them out;
+//! - [`PresenceService`], which makes all subjects and hands them out, and the opening of the
+//!   database and the hub;
 //! - the subjects: [`sessions`], [`devices`], [`accounts`], [`grants`], [`applications`],
 //!   [`api_keys`], [`domains`], [`app_services`], [`notifications`], [`operator`], and the
 //!   maintenance that runs in the background;
@@ -11,6 +12,7 @@
 //! - the [`hub`], and the notifier that brings the writer's commits to it;
 //! - small things that all of these use.
 
+mod opening;
 mod service;
 
 pub mod accounts;

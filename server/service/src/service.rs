@@ -3,15 +3,12 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::{ApiError, Errno};
-use presence_store::{
-    Backup, CommitHook, DiscardedDevelopment, Inspection, Store, StoreError, Writer, WriterTask,
-};
+use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -23,14 +20,11 @@ use crate::attempts::AttemptCounter;
 use crate::devices::Devices;
 use crate::domains::Domains;
 use crate::grants::Grants;
-use crate::hub::local::LocalHub;
-use crate::hub::local::notifier::HubNotifier;
-use crate::hub::shared::notifier::SharedNotifier;
-use crate::hub::shared::{SharedHub, SharedSettings};
-use crate::hub::{Hub, HubFigures, HubLimits};
+use crate::hub::{Hub, HubFigures};
 use crate::maintenance::Maintenance;
 use crate::meters::{GaugeValues, ServiceMeters};
 use crate::notifications::{GrantNotifyRate, Notifications};
+use crate::opening::{open_hub, open_store};
 use crate::operator::Operator;
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CountedProofs, ProofVerifier};
@@ -378,78 +372,5 @@ impl PresenceService {
         self.notifications.prune();
         self.shared.grant_rate.prune();
         self.shared.changes.prune();
-    }
-}
-
-/// Creates the hub, and its connection to the writer.
-async fn open_hub(
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    settings: &ServiceSettings,
-) -> Result<(Hub, Arc<dyn CommitHook>), StoreError> {
-    let limits = HubLimits::from(settings);
-    if let Some(live) = store.live() {
-        let shared = SharedSettings {
-            limits,
-            warm_up: settings.warm_up,
-            deadline: settings.database_deadline,
-            common: common_settings(settings),
-        };
-        let database = (store.clone(), live.clone());
-        let hub = Arc::new(SharedHub::join(database, Arc::clone(clock), shared).await?);
-        let notifier = Arc::new(SharedNotifier::new(Arc::clone(&hub)));
-        return Ok((Hub::Shared(hub), notifier));
-    }
-    let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
-    let warm_up_ends_at = clock.steady() + warm_up;
-    let hub = LocalHub::new(Arc::clone(clock), limits, store.epoch(), warm_up_ends_at);
-    let hub = Arc::new(hub);
-    let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
-    Ok((Hub::Local(hub), notifier))
-}
-
-/// Returns the settings that all servers of a database must share, for comparison and for people.
-fn common_settings(settings: &ServiceSettings) -> String {
-    let ServiceSettings { grace, receipt_hold, development, .. } = settings;
-    format!("grace {grace:?}, receipt hold {receipt_hold:?}, development mode {development}")
-}
-
-/// Opens the database. In production, what development mode left in it is discarded.
-async fn open_store(
-    database: &str,
-    settings: &ServiceSettings,
-    now: UnixMillis,
-) -> Result<Store, StoreError> {
-    let store = Store::open_with_deadline(database, now, settings.database_deadline).await?;
-    if settings.development {
-        store.mark_as_development();
-        return Ok(store);
-    }
-    let DiscardedDevelopment { sessions, apps } = store.discard_development().await?;
-    if sessions + apps > 0 {
-        log_discarded(sessions, apps);
-    }
-    Ok(store)
-}
-
-fn log_discarded(sessions: u64, apps: u64) {
-    tracing::warn!(
-        sessions,
-        apps,
-        "development.discarded: the database was used in development mode; its sessions ended, and \
-         the domains of its applications must be verified again"
-    );
-}
-
-impl From<&ServiceSettings> for HubLimits {
-    fn from(settings: &ServiceSettings) -> Self {
-        Self {
-            grace: settings.grace,
-            sockets_per_user: settings.sockets_per_user,
-            retention: settings.retention,
-            receipt_hold: settings.receipt_hold,
-            stream_bytes: settings.stream_bytes,
-            update_delay: settings.update_delay,
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The type of every response of a page handler. It always has the security headers of pages.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use askama::Template;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
@@ -58,6 +60,26 @@ impl PageResponse {
                 failed.with_body(JSON, ApiError::from(Errno::Internal).to_json(None))
             }
         }
+    }
+
+    /// Renders a page, and names its version, which is that of its content. Who knows this version
+    /// gets no content.
+    pub(crate) fn html_unless_known(
+        template: &impl Template,
+        policy: &ContentPolicy,
+        known: Option<&str>,
+    ) -> Self {
+        let Ok(html) = template.render() else {
+            return Self::html(template, StatusCode::OK, policy);
+        };
+        let mut hasher = DefaultHasher::new();
+        html.hash(&mut hasher);
+        let version = format!("\"{:016x}\"", hasher.finish());
+        if known == Some(&version) {
+            return Self::not_modified(&version);
+        }
+        let response = Self::new(StatusCode::OK, policy, Caching::NoStore).with_body(HTML, html);
+        response.with_version(&version)
     }
 
     /// Returns JSON for a script of a page. It is never cached.

@@ -153,10 +153,9 @@ pub(super) async fn show(visitor: Visitor, KnownVersion(known): KnownVersion) ->
         return Ok(PageResponse::not_modified(version));
     }
     let page = read(&visitor, caller, layout).await?;
-    let response = visitor.show(&page);
     Ok(match version {
-        Some(version) => response.with_version(&version),
-        None => response,
+        Some(version) => visitor.show(&page).with_version(&version),
+        None => visitor.show_unless_known(&page, known.as_deref()),
     })
 }
 

@@ -100,6 +100,18 @@ impl Visitor {
         self.show_with(template, StatusCode::OK, &ContentPolicy::page())
     }
 
+    /// Renders a page, unless the script of the page has this version of it.
+    pub(super) fn show_unless_known(
+        &self,
+        template: &impl Template,
+        known: Option<&str>,
+    ) -> PageResponse {
+        if self.has_notice() {
+            return self.show(template);
+        }
+        PageResponse::html_unless_known(template, &ContentPolicy::page(), known)
+    }
+
     /// Shows a page that is the same for every visitor without a session. For such a visitor it was
     /// rendered and compressed before. Any other page has the token of its forms, so it is not
     /// compressed.

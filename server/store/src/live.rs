@@ -2,18 +2,20 @@
 //!
 //! The modules in reading order, each of which uses only those below it: the changes of rosters
 //! ([`apply`]), what a transaction of the writer changes ([`grants`]), the streams of Applications
-//! ([`streams`]), the servers and their epoch ([`nodes`]), the notes for all servers ([`orders`]),
-//! and the stored form of a roster ([`roster`]).
+//! ([`streams`]) and their checks of users ([`checks`]), the servers and their epoch ([`nodes`]),
+//! the notes for all servers ([`notes`]), and the stored form of a roster ([`roster`]).
 
 pub(crate) mod apply;
 pub(crate) mod grants;
+
+pub(crate) mod checks;
 pub(crate) mod streams;
 pub(crate) mod users;
 
 pub(crate) mod listen;
 pub(crate) mod nodes;
+pub(crate) mod notes;
 pub(crate) mod one_time;
-pub(crate) mod orders;
 
 mod app_numbers;
 pub(crate) mod numbers;

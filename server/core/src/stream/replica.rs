@@ -7,10 +7,9 @@
 use presence_protocol::app::Receipt;
 use presence_protocol::{OfflineCause, PresenceUpdate, Puid, UnixMillis};
 
-use super::{
-    COUNTER_BITS, LogEntry, LogItem, LoggedChange, Retention, Row, Stream, initial_update,
-    into_view, next_update, revoked_update,
-};
+use super::log::{LogEntry, LogItem, LoggedChange};
+use super::updates::{COUNTER_BITS, initial_update, into_view, next_update, revoked_update};
+use super::{Retention, Row, Stream};
 use crate::view::View;
 
 /// The facts of a shared stream at one place.

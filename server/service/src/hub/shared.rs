@@ -22,6 +22,7 @@ mod followed;
 mod lane;
 
 mod change;
+mod checks;
 mod database_clock;
 mod registry;
 mod seats;
@@ -33,7 +34,7 @@ use presence_core::model::UserId;
 use presence_core::stream::Stream;
 use presence_core::{Clock, CredentialGeneration, Steady, UnixMillis};
 use presence_protocol::{AppId, CloseCode, DeviceName};
-use presence_store::{Epoch, Joined, Live, NewNode, Orders, Store, StoreError};
+use presence_store::{Epoch, Joined, Live, NewNode, Notes, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{ConnectError, HubFigures};
@@ -42,6 +43,7 @@ use crate::errors::or_logged;
 use crate::mailbox::{Admissions, Mailbox};
 use crate::meters::HubMeters;
 use change::{Change, Outcome};
+use checks::CheckLog;
 pub(crate) use connection::SharedConnection;
 use database_clock::DatabaseClock;
 use followed::FollowedStreams;
@@ -78,6 +80,7 @@ pub(crate) struct SharedHub {
     registry: Registry,
     lane: Lane,
     followed: FollowedStreams,
+    checks: CheckLog,
     meters: HubMeters,
     draining: CancellationToken,
 }
@@ -106,6 +109,7 @@ impl SharedHub {
             followed: FollowedStreams::new(live.clone(), Arc::clone(&clock), retention),
             identity: RwLock::new(Identity { epoch, node: node.id }),
             lane: Lane::default(),
+            checks: CheckLog::default(),
             registry: Registry::default(),
             meters: HubMeters::default(),
             draining: CancellationToken::new(),
@@ -145,8 +149,8 @@ impl SharedHub {
                 mailbox.admit(&Admissions(admissions));
                 self.registry.confirm(user, (&device, number));
                 if elsewhere {
-                    let orders = Orders { users: vec![user], ..Orders::default() };
-                    or_logged("a replaced connection is not announced", self.order(orders).await);
+                    let notes = Notes { users: vec![user], ..Notes::default() };
+                    or_logged("a replaced connection is not announced", self.note(notes).await);
                 }
                 Ok(connection)
             }
@@ -185,7 +189,7 @@ impl SharedHub {
         let outcome = self.change(user, Change::EndDevice { device: device.clone() }).await?;
         let Outcome::Ended(Some(admissions)) = outcome else { return Ok(None) };
         self.registry.close_device(user, device, CloseCode::EndedByUser);
-        self.order(Orders { users: vec![user], ..Orders::default() }).await?;
+        self.note(Notes { users: vec![user], ..Notes::default() }).await?;
         Ok(Some(Admissions(admissions)))
     }
 
@@ -194,8 +198,7 @@ impl SharedHub {
         self.registry.close_connections(user, |mailbox| {
             digests.iter().any(|digest| mailbox.depends_on_session(digest))
         });
-        let orders = Orders { users: vec![user], ..Orders::default() };
-        or_logged("ended sessions are not announced", self.order(orders).await);
+        self.live.announce_notes().await;
     }
 
     /// Closes the connections that depend on a proof of an older generation, except one.
@@ -209,15 +212,13 @@ impl SharedHub {
         self.registry.close_connections(user, |mailbox| {
             mailbox.has_older_generation_than(generation) && !is_excepted(mailbox)
         });
-        let orders = Orders { users: vec![user], ..Orders::default() };
-        or_logged("a new generation is not announced", self.order(orders).await);
+        self.live.announce_notes().await;
     }
 
     /// Closes the sockets of a key that was deleted.
     pub(super) async fn close_sockets_of_key(&self, app: AppId, key: i64) {
         self.followed.close_key(app, key);
-        let orders = Orders { apps: vec![app], ..Orders::default() };
-        or_logged("a deleted key is not announced", self.order(orders).await);
+        self.live.announce_notes().await;
     }
 
     /// Returns true while devices of before may still be reconnecting.
@@ -252,8 +253,8 @@ impl SharedHub {
         self.store.in_time(async { reply.await.unwrap_or(Err(StoreError::Stopped)) }).await
     }
 
-    async fn order(&self, orders: Orders) -> Result<(), StoreError> {
-        self.live.order(&orders).await
+    async fn note(&self, notes: Notes) -> Result<(), StoreError> {
+        self.live.note(&notes).await
     }
 
     fn identity(&self) -> Identity {

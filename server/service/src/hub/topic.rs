@@ -200,11 +200,10 @@ impl Topic {
     ) -> Option<UnixMillis> {
         let now = self.clock.now();
         self.with(|inner| {
+            let of_all = inner.last_check(now).max(stored);
             // After a restart it is not known if a stored check was before the pause. Nor is it
             // for a grant that waits for the user's answer to a new domain.
-            let is_known = !grant.is_suspended() || inner.checks.knows_pause(grant.puid);
-            let of_all = inner.last_check_since_start(stored, now);
-            inner.checks.last_of(grant.puid, of_all).filter(|_| is_known)
+            inner.checks.times_of(grant.puid, of_all).last_if(grant.is_suspended())
         })
     }
 
@@ -213,7 +212,7 @@ impl Topic {
     pub(crate) fn set_suspended(&self, puid: Puid, suspended: bool, stored: Option<UnixMillis>) {
         let now = self.clock.now();
         self.with(|inner| {
-            let of_all = inner.last_check_since_start(stored, now);
+            let of_all = inner.last_check(now).max(stored);
             inner.checks.set_suspended(puid, suspended, (of_all, now));
         });
     }
@@ -285,15 +284,6 @@ impl Drop for Subscription {
 }
 
 impl Inner {
-    /// Returns the last check of all users. `stored` is that before the start of the server.
-    fn last_check_since_start(
-        &self,
-        stored: Option<UnixMillis>,
-        now: UnixMillis,
-    ) -> Option<UnixMillis> {
-        self.last_check(now).max(stored.filter(|at| self.checks.counts(*at)))
-    }
-
     fn last_check(&self, now: UnixMillis) -> Option<UnixMillis> {
         if self.sockets.is_empty() { self.checks.last_of_all() } else { Some(now) }
     }

@@ -1,6 +1,7 @@
 //! The changes of rosters that a server makes, many in one statement.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use presence_core::roster::ViewChange;
 use presence_core::view::status_code;
@@ -12,7 +13,7 @@ use super::arrays::{
     bigints, blobs, ints, optional_bigints, optional_smallints, optional_texts, smallints, texts,
 };
 use super::roster::{SharedRoster, decode, encode};
-use super::{Live, query};
+use super::{Live, execute, query};
 use crate::error::{Cause, StoreError};
 use crate::postgres;
 use crate::rows::time_from_column;
@@ -84,7 +85,8 @@ impl LiveError {
 }
 
 impl Live {
-    /// Applies changes, at most one of each user, in one transaction.
+    /// Applies changes, at most one of each user, in one transaction. With a `delay`, Applications
+    /// see them at their next moments: see [`Live::show_waiting`].
     ///
     /// # Errors
     ///
@@ -92,15 +94,16 @@ impl Live {
     pub async fn apply(
         &self,
         (epoch, node): (i64, i64),
+        delay: Duration,
         mut changes: Vec<RosterChange<'_>>,
     ) -> Result<Applied, LiveError> {
         changes.sort_unstable_by_key(|change| change.user);
         let apps: Vec<AppId> =
             changes.iter().flat_map(|it| &it.changes).map(|change| change.app).collect();
         let numbers = self.numbers(&apps, self.lane()).await?;
-        let values = values((epoch, node), &changes, &numbers);
+        let values = values((epoch, node), delay, &changes, &numbers);
         let sql = "SELECT * FROM presence_apply_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-                   $12::uuid[], $13, $14, $15)";
+                   $12, $13::uuid[], $14, $15, $16)";
         let rows = query(self.lane(), sql, values).await.map_err(LiveError::of)?;
         let mut applied =
             Applied { at: UnixMillis::default(), refused: HashMap::new(), created: HashMap::new() };
@@ -121,13 +124,29 @@ impl Live {
         }
         Ok(applied)
     }
+
+    /// Shows Applications whose moment has come the changes that wait. Each has moments at
+    /// intervals of `delay`, of a random phase.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn show_waiting(&self, delay: Duration) -> Result<(), StoreError> {
+        let sql = "SELECT presence_announce_1(presence_show_waiting_1($1))";
+        execute(self.lane(), sql, [milliseconds(delay).into()]).await.map(drop)
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn values(
     (epoch, node): (i64, i64),
+    delay: Duration,
     changes: &[RosterChange<'_>],
     numbers: &HashMap<AppId, i32>,
-) -> [Value; 15] {
+) -> [Value; 16] {
     let users = || changes.iter().map(|change| change.user.0);
     let linked = |link: Link| {
         let of_link = changes.iter().filter(move |change| change.link == link);
@@ -149,6 +168,7 @@ fn values(
     [
         epoch.into(),
         node.into(),
+        milliseconds(delay).into(),
         bigints(users()),
         bigints(changes.iter().map(|change| change.rev.unwrap_or(-1))),
         bigints(changes.iter().map(|change| change.grants.unwrap_or(-1))),

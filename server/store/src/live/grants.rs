@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use presence_core::roster::ViewChange;
 use presence_core::view::status_code;
-use presence_core::{GrantSet, UserId};
+use presence_core::{GrantSet, UnixMillis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
@@ -15,7 +15,7 @@ use super::apply::cause_code;
 use super::arrays::{
     bigints, blobs, ints, optional_bigints, optional_smallints, optional_texts, smallints, texts,
 };
-use super::orders::Orders;
+use super::notes::Notes;
 use super::roster::{SharedRoster, decode, encode};
 use super::streams::receipt_code;
 use super::{Live, execute, query};
@@ -37,7 +37,7 @@ impl LockedUsers {
 #[derive(Debug, Default)]
 pub(crate) struct Announcement {
     moved: Vec<i32>,
-    has_orders: bool,
+    has_notes: bool,
 }
 
 impl Live {
@@ -99,21 +99,23 @@ impl Live {
         &self,
         events: &[CommittedEvent],
         mut locked: LockedUsers,
-        txn: &DatabaseTransaction,
+        (txn, now): (&DatabaseTransaction, UnixMillis),
     ) -> Result<Announcement, StoreError> {
         let mut draft = SharedDraft::default();
         for event in events {
             draft.add(event, &mut locked.0);
         }
+        self.write_pauses(&draft.suspensions, now, txn).await?;
+        self.forget_checks(&draft.moved, now, txn).await?;
         draft.write(self, txn).await
     }
 
     /// Tells all servers what was committed. It is not part of the transaction: PostgreSQL has one
     /// lock for all notifications, which would be held until the commit is on disk.
     pub(crate) async fn announce(&self, announcement: Announcement) {
-        let Announcement { moved, has_orders } = announcement;
-        if has_orders {
-            self.announce_orders().await;
+        let Announcement { moved, has_notes } = announcement;
+        if has_notes {
+            self.announce_notes().await;
         }
         if !moved.is_empty() {
             let told = execute(self.lane(), "SELECT presence_announce_1($1)", [ints(moved)]).await;
@@ -132,7 +134,7 @@ impl Live {
     ) -> Result<Announcement, StoreError> {
         let draft = SharedDraft {
             switched: vec![(app, active)],
-            orders: Orders { apps: vec![app], ..Orders::default() },
+            notes: Notes { apps: vec![app], ..Notes::default() },
             ..SharedDraft::default()
         };
         draft.write(self, txn).await
@@ -165,7 +167,7 @@ impl Live {
                 moved.push(app);
             }
         }
-        self.announce(Announcement { moved, has_orders: false }).await;
+        self.announce(Announcement { moved, has_notes: false }).await;
         Ok(given)
     }
 }
@@ -179,34 +181,40 @@ struct SharedDraft {
     receipts: Vec<(AppId, Receipt)>,
     switched: Vec<(AppId, bool)>,
     removed: Vec<AppId>,
-    orders: Orders,
+    /// The Applications on another domain.
+    moved: Vec<AppId>,
+    /// The grants that are suspended from now on, or are not any more.
+    suspensions: Vec<(AppId, Puid, bool)>,
+    notes: Notes,
 }
 
 impl SharedDraft {
     fn add(&mut self, event: &CommittedEvent, locked: &mut HashMap<UserId, SharedRoster>) {
         match event {
-            CommittedEvent::Queued(notification) => self.orders.receivers.push(notification.user),
+            CommittedEvent::Queued(notification) => self.notes.receivers.push(notification.user),
             CommittedEvent::Receipt(app, receipt) => self.receipts.push((*app, *receipt)),
-            CommittedEvent::Taken(..)
-            | CommittedEvent::Released(..)
-            | CommittedEvent::Suspension { .. } => {}
+            CommittedEvent::Taken(..) | CommittedEvent::Released(..) => {}
+            CommittedEvent::Suspension { app, puid, suspended, .. } => {
+                self.suspensions.push((*app, *puid, *suspended));
+            }
             CommittedEvent::Grants { user, set, ended, .. } => {
                 self.set_grants(*user, set.clone(), locked);
                 self.ended.extend(ended);
             }
             CommittedEvent::DomainChanged(app) => {
                 self.switched.push((*app, false));
-                self.orders.apps.push(*app);
+                self.moved.push(*app);
+                self.notes.apps.push(*app);
             }
             CommittedEvent::AppRemoved(app, _) => {
                 self.removed.push(*app);
-                self.orders.apps.push(*app);
+                self.notes.apps.push(*app);
             }
             CommittedEvent::UserErased(user, ended, _) => {
                 locked.remove(user);
                 self.rosters.insert(*user, SharedRoster::default());
                 self.ended.extend(ended);
-                self.orders.users.push(*user);
+                self.notes.users.push(*user);
             }
         }
     }
@@ -217,7 +225,7 @@ impl SharedDraft {
         set: GrantSet,
         locked: &mut HashMap<UserId, SharedRoster>,
     ) {
-        self.orders.users.push(user);
+        self.notes.users.push(user);
         let roster = self.rosters.remove(&user).or_else(|| locked.remove(&user));
         if let Some(mut roster) = roster.filter(|roster| !roster.is_empty()) {
             roster.set_grants(set, &mut self.changes);
@@ -230,21 +238,23 @@ impl SharedDraft {
         live: &Live,
         txn: &DatabaseTransaction,
     ) -> Result<Announcement, StoreError> {
-        for users in [&mut self.orders.users, &mut self.orders.receivers] {
+        for users in [&mut self.notes.users, &mut self.notes.receivers] {
             users.sort_unstable();
             users.dedup();
         }
         self.write_rosters(txn).await?;
         let mut moved = self.tell(live, txn).await?;
         let removed = live.numbers(&self.removed, txn).await?;
-        let sql = "DELETE FROM live_streams WHERE app = ANY ($1)";
+        // The entries and rows are removed later, some thousands at once.
+        let sql = "WITH gone AS (DELETE FROM live_streams WHERE app = ANY ($1) RETURNING app) \
+                   INSERT INTO live_removed SELECT app FROM gone ON CONFLICT DO NOTHING";
         if !removed.is_empty() {
             execute(txn, sql, [ints(removed.into_values())]).await?;
         }
-        live.add_orders(&self.orders, txn).await?;
+        live.add_notes(&self.notes, txn).await?;
         moved.sort_unstable();
         moved.dedup();
-        Ok(Announcement { moved, has_orders: !self.orders.is_empty() })
+        Ok(Announcement { moved, has_notes: !self.notes.is_empty() })
     }
 
     async fn write_rosters(&self, txn: &DatabaseTransaction) -> Result<(), StoreError> {

@@ -6,14 +6,14 @@ use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::{DbErr, RuntimeErr};
 
 use super::Live;
-use super::orders::{CHANNEL, NEW_ORDERS};
+use super::notes::{CHANNEL, NEW_NOTES};
 use crate::error::StoreError;
 
 /// An announcement of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announced {
     /// There are new notes for all servers.
-    Orders,
+    Notes,
     /// These streams have new entries.
     Streams(Vec<AppId>),
     /// Many streams have new entries.
@@ -55,7 +55,7 @@ impl Announcements {
             return Ok(Announced::Interrupted);
         };
         match notification.payload() {
-            NEW_ORDERS => Ok(Announced::Orders),
+            NEW_NOTES => Ok(Announced::Notes),
             "*" => Ok(Announced::AllStreams),
             list => {
                 let numbers: Vec<i32> =

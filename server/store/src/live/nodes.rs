@@ -93,24 +93,6 @@ impl Live {
         Ok(Joined::Epoch(epoch))
     }
 
-    /// Lets a server that has joined before share an epoch that has begun meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable`.
-    pub async fn join_epoch(&self, node: i64, warm_up: Duration) -> Result<Epoch, StoreError> {
-        let txn = self.write().begin_writing().await?;
-        execute(&txn, "SELECT pg_advisory_xact_lock($1)", [JOIN_LOCK.into()]).await?;
-        let epoch = match read_epoch(&txn).await? {
-            Some(epoch) => epoch,
-            None => begin_epoch(&txn, warm_up).await?,
-        };
-        let sql = "INSERT INTO live_nodes (id, state) VALUES ($1, 0) ON CONFLICT DO NOTHING";
-        execute(&txn, sql, [node.into()]).await?;
-        txn.commit().await?;
-        Ok(epoch)
-    }
-
     /// Returns the time of the database.
     ///
     /// # Errors

@@ -63,39 +63,23 @@ impl Live {
         now: UnixMillis,
     ) -> Result<OneTimeOutcome, StoreError> {
         let NewOneTimeValue { kind, digest, owner, content, expires_at } = value;
-        if let Some(known) = self.one_time(kind, &digest, now).await? {
-            return Ok(OneTimeOutcome::Known(known));
-        }
-        let sql = "SELECT count(*), min(expires_at) FROM one_time_values \
-                   WHERE kind = $1 AND owner = $2 AND expires_at > $3";
-        let now_column = time_to_column(now);
-        let values = [kind.code().into(), owner.0.into(), now_column.into()];
-        let rows = query(self.write(), sql, values).await?;
-        if let Some(row) = rows.first()
-            && row.try_get_by_index::<i64>(0)? >= number_to_column(limit as u64)
-        {
-            let first: Option<i64> = row.try_get_by_index(1)?;
-            let first = first.map(|at| time_from_column("one_time_values", at)).transpose()?;
-            return Ok(OneTimeOutcome::Full(first.unwrap_or(expires_at)));
-        }
-        let sql = "INSERT INTO one_time_values (kind, digest, owner, content, expires_at) \
-                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, digest) DO UPDATE \
-                   SET owner = excluded.owner, content = excluded.content, \
-                   expires_at = excluded.expires_at WHERE one_time_values.expires_at <= $6";
         let values = [
             kind.code().into(),
             digest.to_vec().into(),
             owner.0.into(),
             content.to_vec().into(),
             time_to_column(expires_at).into(),
-            now_column.into(),
+            number_to_column(limit as u64).into(),
+            time_to_column(now).into(),
         ];
-        if execute(self.write(), sql, values).await? > 0 {
-            return Ok(OneTimeOutcome::New);
+        let sql = "SELECT known, first_end FROM presence_claim_1($1, $2, $3, $4, $5, $6, $7)";
+        let rows = query(self.write(), sql, values).await?;
+        let Some(row) = rows.first() else { return Ok(OneTimeOutcome::New) };
+        if let Some(known) = row.try_get_by_index::<Option<Vec<u8>>>(0)? {
+            return Ok(OneTimeOutcome::Known(known));
         }
-        // Another server was faster.
-        let known = self.one_time(kind, &digest, now).await?;
-        known.map(OneTimeOutcome::Known).ok_or(StoreError::CorruptRow("one_time_values"))
+        let first = time_from_column("one_time_values", row.try_get_by_index(1)?)?;
+        Ok(OneTimeOutcome::Full(first))
     }
 
     /// Returns the content of a value that has not expired.

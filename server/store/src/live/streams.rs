@@ -294,6 +294,35 @@ impl Live {
         execute(self.write(), &sql, [forgotten.into()]).await?;
         Ok(removed)
     }
+
+    /// Removes what is left of Applications that were removed, at most some thousands of rows.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn remove_rests(&self) -> Result<(), StoreError> {
+        let sql = "SELECT app FROM live_removed LIMIT 1";
+        if query(self.read(), sql, []).await?.is_empty() {
+            return Ok(());
+        }
+        let tables = [
+            ("live_log", "place"),
+            ("live_now", "puid"),
+            ("live_waiting", "puid"),
+            ("live_sockets", "node"),
+        ];
+        for (table, key) in tables {
+            let sql = format!(
+                "DELETE FROM {table} WHERE (app, {key}) IN (SELECT t.app, t.{key} \
+                 FROM live_removed r JOIN {table} t ON t.app = r.app LIMIT {PAGE})"
+            );
+            execute(self.write(), &sql, []).await?;
+        }
+        let sql = "DELETE FROM live_removed r \
+                   WHERE NOT EXISTS (SELECT 1 FROM live_log t WHERE t.app = r.app) \
+                   AND NOT EXISTS (SELECT 1 FROM live_now t WHERE t.app = r.app)";
+        execute(self.write(), sql, []).await.map(drop)
+    }
 }
 
 /// Returns the id of an Application's cursors in an epoch. It tells nothing about those of others.

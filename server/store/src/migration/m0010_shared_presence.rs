@@ -13,6 +13,10 @@ use sea_orm_migration::prelude::{
 pub(super) struct AddSharedPresence;
 
 const TABLES: &str = include_str!("m0010_shared_presence/tables.sql");
+const NOTES: &str = include_str!("m0010_shared_presence/notes.sql");
+const CHECKS: &str = include_str!("m0010_shared_presence/checks.sql");
+const DELAY: &str = include_str!("m0010_shared_presence/delay.sql");
+const CLAIM: &str = include_str!("m0010_shared_presence/claim.sql");
 const TELL: &str = include_str!("m0010_shared_presence/tell.sql");
 const RELEASE: &str = include_str!("m0010_shared_presence/release.sql");
 const APPLY: &str = include_str!("m0010_shared_presence/apply.sql");
@@ -35,7 +39,7 @@ impl MigrationTrait for AddSharedPresence {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if manager.get_database_backend() == DbBackend::Postgres {
-            for statements in [TABLES, TELL, RELEASE, APPLY] {
+            for statements in [TABLES, NOTES, CHECKS, CLAIM, TELL, DELAY, RELEASE, APPLY] {
                 manager.get_connection().execute_unprepared(statements).await?;
             }
         }

@@ -117,8 +117,27 @@ impl Fixture {
         Self::open(dir, NOW).await
     }
 
+    /// Returns one on PostgreSQL, wherever the other tests run.
+    pub(super) async fn on_postgres() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let name = database_of(&dir);
+        Cluster::shared().create_named(&name);
+        Self::open_at(dir, &Cluster::shared().url(&name), NOW).await
+    }
+
     pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
-        let store = Store::open_with_deadline(&url(&dir), now, DEADLINE).await.unwrap();
+        let url = url(&dir);
+        Self::open_at(dir, &url, now).await
+    }
+
+    /// Opens the database of a fixture on PostgreSQL once more, as another server does.
+    pub(super) async fn another_server(&self) -> Store {
+        let url = Cluster::shared().url(&database_of(&self.dir));
+        Store::open_with_deadline(&url, NOW, DEADLINE).await.unwrap()
+    }
+
+    async fn open_at(dir: TempDir, url: &str, now: UnixMillis) -> Self {
+        let store = Store::open_with_deadline(url, now, DEADLINE).await.unwrap();
         let hook = Arc::new(RecordingHook::default());
         let clock = Arc::new(ManualClock::new(now));
         let (writer, task) = Writer::new(

@@ -1,3 +1,7 @@
 //! Tests of what is about PostgreSQL only.
 
+mod checks;
+mod delay;
+mod notes;
+mod one_time;
 mod open;

@@ -277,11 +277,12 @@ impl WriterTask {
         }
         self.last_seq = Some(last_seq);
         self.hook.group_committed(ops.len(), self.clock.steady() - begun);
-        match self.store.live() {
+        if let Some(live) = self.store.live() {
             // The servers, this one too, look at what the announcement names.
-            Some(live) => live.announce(announcement).await,
-            None if events.is_empty() => {}
-            None => self.hook.committed(&events),
+            live.announce(announcement).await;
+        }
+        if !events.is_empty() {
+            self.hook.committed(&events);
         }
         Ok(())
     }
@@ -311,7 +312,7 @@ impl WriterTask {
         write_op::run_all(&mut txn, ops).await?;
         let (events, last_seq) = txn.finish();
         let announcement = match (self.store.live(), locked) {
-            (Some(live), Some(locked)) => live.absorb(&events, locked, transaction).await?,
+            (Some(live), Some(locked)) => live.absorb(&events, locked, (transaction, now)).await?,
             _ => Announcement::default(),
         };
         Ok(Done { events, last_seq, announcement })

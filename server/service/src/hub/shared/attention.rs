@@ -11,7 +11,7 @@ use presence_core::UserId;
 use presence_core::model::ApplicationState;
 use presence_core::roster::ConnectionNumber;
 use presence_protocol::{AppId, CloseCode};
-use presence_store::{Announced, Orders, PENDING_PAGE, StoreError};
+use presence_store::{Announced, Notes, NotesReader, PENDING_PAGE, StoreError};
 use tokio::time::{sleep, timeout};
 
 use super::SharedHub;
@@ -23,38 +23,15 @@ use crate::mailbox::PendingDelivery;
 const POLL: Duration = Duration::from_secs(1);
 /// The maximum number of users that are looked at together.
 const USERS: usize = 500;
-/// The number of notes before the last one that are read again, since a smaller number can be
-/// committed later.
-const LATE: i64 = 2_000;
-
-/// The notes that were read.
-#[derive(Default)]
-struct ReadOrders {
-    last: i64,
-    /// Those that are read again, and were read before.
-    recent: BTreeSet<i64>,
-}
-
-impl ReadOrders {
-    /// Returns true if a note is read for the first time.
-    fn is_new(&mut self, number: i64) -> bool {
-        self.last = self.last.max(number);
-        self.recent.insert(number)
-    }
-
-    fn forget_old(&mut self) {
-        self.recent = self.recent.split_off(&(self.last - LATE));
-    }
-}
 
 impl SharedHub {
     /// Listens to the database, forever. A connection that is lost is opened again, and then
     /// everything is looked at.
     pub(super) async fn run_attention(self: &Arc<Self>) {
-        let mut read = ReadOrders::default();
+        let mut reader = NotesReader::default();
         let mut is_first = true;
         loop {
-            match self.attend(&mut read, is_first).await {
+            match self.attend(&mut reader, is_first).await {
                 Ok(()) => {}
                 Err(error) => {
                     or_logged::<()>("the database is not listened to", Err(error));
@@ -68,12 +45,12 @@ impl SharedHub {
     /// Listens until the connection is lost.
     async fn attend(
         self: &Arc<Self>,
-        read: &mut ReadOrders,
+        reader: &mut NotesReader,
         is_first: bool,
     ) -> Result<(), StoreError> {
         let mut announcements = self.live.listen().await?;
         if is_first {
-            read.last = self.live.last_order().await?;
+            *reader = self.live.notes_reader().await?;
         } else {
             self.look_everywhere().await?;
         }
@@ -81,13 +58,13 @@ impl SharedHub {
             // Asking after a second of silence finds what was not announced.
             let announced = timeout(POLL, announcements.next()).await;
             match announced {
-                Ok(Ok(Announced::Orders)) => self.read_orders(read).await?,
+                Ok(Ok(Announced::Notes)) => self.read_notes(reader).await?,
                 Ok(Ok(Announced::Streams(apps))) => self.followed.catch_up(&apps).await?,
                 Ok(Ok(Announced::AllStreams)) => self.catch_up_all().await?,
                 Ok(Ok(Announced::Interrupted)) => self.look_everywhere().await?,
                 Ok(Err(error)) => return Err(error),
                 Err(_) => {
-                    self.read_orders(read).await?;
+                    self.read_notes(reader).await?;
                     self.catch_up_all().await?;
                 }
             }
@@ -99,33 +76,25 @@ impl SharedHub {
         self.followed.catch_up(&apps).await
     }
 
-    async fn read_orders(self: &Arc<Self>, read: &mut ReadOrders) -> Result<(), StoreError> {
-        let mut orders = Orders::default();
-        for (number, found) in self.live.orders_after(read.last - LATE).await? {
-            if read.is_new(number) {
-                orders.users.extend(found.users);
-                orders.apps.extend(found.apps);
-                orders.receivers.extend(found.receivers);
-            }
-        }
-        read.forget_old();
-        self.look(orders).await
+    async fn read_notes(self: &Arc<Self>, reader: &mut NotesReader) -> Result<(), StoreError> {
+        let notes = self.live.read_notes(reader).await?;
+        self.look(notes).await
     }
 
     /// Looks at what notes name.
-    async fn look(self: &Arc<Self>, mut orders: Orders) -> Result<(), StoreError> {
-        orders.receivers.append(&mut orders.users.clone());
-        for users in [&mut orders.users, &mut orders.receivers] {
+    async fn look(self: &Arc<Self>, mut notes: Notes) -> Result<(), StoreError> {
+        notes.receivers.append(&mut notes.users.clone());
+        for users in [&mut notes.users, &mut notes.receivers] {
             users.sort_unstable();
             users.dedup();
         }
-        for users in orders.users.chunks(USERS) {
+        for users in notes.users.chunks(USERS) {
             self.look_at_connections(users).await?;
         }
-        for users in orders.receivers.chunks(USERS) {
+        for users in notes.receivers.chunks(USERS) {
             self.deliver(users).await?;
         }
-        let apps: HashSet<AppId> = orders.apps.into_iter().collect();
+        let apps: HashSet<AppId> = notes.apps.into_iter().collect();
         for app in apps {
             self.look_at_application(app).await?;
         }
@@ -136,12 +105,12 @@ impl SharedHub {
     pub(super) async fn look_everywhere(self: &Arc<Self>) -> Result<(), StoreError> {
         let apps: Vec<AppId> = self.followed.topics().iter().map(|(app, _)| *app).collect();
         self.followed.catch_up(&apps).await?;
-        self.look(Orders { users: self.registry.all_users(), apps, receivers: Vec::new() }).await
+        self.look(Notes { users: self.registry.all_users(), apps, receivers: Vec::new() }).await
     }
 
     /// Closes the connections of users whose proofs have ended, or whose devices are connected
     /// elsewhere or were ended.
-    async fn look_at_connections(&self, users: &[UserId]) -> Result<(), StoreError> {
+    pub(super) async fn look_at_connections(&self, users: &[UserId]) -> Result<(), StoreError> {
         let connections = self.registry.confirmed(users);
         if connections.is_empty() {
             return Ok(());

@@ -172,7 +172,7 @@ impl SharedHub {
                 changes: last_of_each(&draft.changes),
             })
             .collect();
-        self.live.apply(identity, changes).await
+        self.live.apply(identity, self.settings.limits.update_delay, changes).await
     }
 
     /// Creates the streams of all Applications that may see the users.

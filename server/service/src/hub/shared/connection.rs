@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::SharedHub;
 use super::change::{Change, Outcome};
-use crate::errors::from_store;
+use crate::errors::{from_store, or_logged};
 
 /// The connection of a device. If it is dropped without a disconnect, it counts as lost.
 pub(crate) struct SharedConnection {
@@ -73,12 +73,19 @@ impl SharedConnection {
     }
 
     fn change(&self, change: Change, effect: Effect) -> BoxFuture<'static, Result<(), ApiError>> {
-        let (hub, reply) = (Arc::clone(&self.hub), self.hub.lane.submit(self.user, change));
+        let (hub, user) = (Arc::clone(&self.hub), self.user);
+        let reply = hub.lane.submit(user, change);
         Box::pin(async move {
             if effect == Effect::Shows && hub.lane.is_failing() {
                 return Ok(());
             }
             match timeout(hub.settings.deadline, reply).await {
+                Ok(Ok(Ok(Outcome::Stale))) => {
+                    // The note of the newer connection may be lost.
+                    let looked = hub.look_at_connections(&[user]).await;
+                    or_logged("a replaced connection is not closed", looked);
+                    Ok(())
+                }
                 Ok(Ok(Ok(_))) => Ok(()),
                 Ok(Ok(Err(error))) => Err(from_store(error)),
                 Ok(Err(_)) => Err(Errno::ShuttingDown.into()),

@@ -48,6 +48,7 @@ impl SharedHub {
         app: AppId,
         users: &[Puid],
     ) -> Result<HashMap<Puid, PresenceUpdate>, StoreError> {
+        self.checks.note_users(app, users, self.clock.now());
         let Some(start) = self.live.stream_start(app).await? else { return Ok(HashMap::new()) };
         let rows = self.live.rows_of(app, users).await?;
         let mut rows: HashMap<Puid, SharedRow> =
@@ -68,6 +69,7 @@ impl SharedHub {
         after: Option<Puid>,
         limit: usize,
     ) -> Result<Vec<PresenceUpdate>, StoreError> {
+        self.checks.note_all(app, self.clock.now());
         let start = self.live.stream_start(app).await?;
         let Some(start) = start.filter(|start| start.active) else { return Ok(Vec::new()) };
         let rows = self.live.visible_rows(app, after, limit).await?;
@@ -81,18 +83,16 @@ impl SharedHub {
     ) -> Result<Vec<SeenByApplication>, StoreError> {
         let pairs: Vec<(AppId, Puid)> =
             grants.iter().map(|(grant, _)| (grant.app, grant.puid)).collect();
-        let apps: Vec<AppId> = pairs.iter().map(|(app, _)| *app).collect();
+        // What this server has answered before is written before it is read.
+        self.checks.write(&self.live).await?;
         let statuses = self.live.statuses(&pairs).await?;
-        let sockets = self.live.sockets(&apps).await?;
+        let checks = self.live.checks(&pairs).await?;
         let now = self.clock.now();
-        let seen = |(grant, stored): &(Grant, Option<UnixMillis>)| {
-            let is_open = sockets.get(&grant.app).is_some_and(|count| *count > 0);
-            let is_checking = is_open && !grant.is_suspended();
-            // It is not known if a check was before the pause.
-            let stored = stored.filter(|_| !grant.is_suspended());
+        let seen = |(grant, _): &(Grant, Option<UnixMillis>)| {
+            let known = checks.get(&grant.puid).copied().unwrap_or_default();
             SeenByApplication {
-                last_check: if is_checking { Some(now) } else { stored },
-                is_checking,
+                last_check: known.last_if(grant.is_suspended(), now),
+                is_checking: known.has_socket && !grant.is_suspended(),
                 status: statuses.get(&grant.puid).copied().unwrap_or(Status::Offline),
             }
         };

@@ -24,7 +24,7 @@ const TRIM: Duration = Duration::from_secs(10);
 /// The time after which the row of an offline user is removed.
 const OFFLINE_ROWS: Duration = Duration::from_hours(24);
 /// The time for which notes are kept. Who was away for longer looks everywhere.
-const ORDERS: Duration = Duration::from_mins(5);
+const NOTES_KEPT: Duration = Duration::from_mins(5);
 /// The time that a server waits for its connections to end, after the request to stop.
 const LEAVE: Duration = Duration::from_mins(2);
 
@@ -39,6 +39,7 @@ impl SharedHub {
                 self.run_membership(),
                 self.run_ticks(),
                 self.run_trims(),
+                self.checks.run(&self.live),
             );
         };
         let end = async {
@@ -53,6 +54,7 @@ impl SharedHub {
             tokio::time::timeout(LEAVE, ended).await.ok();
             // The last batch may be on its way.
             sleep(Duration::from_millis(20)).await;
+            or_logged("checks are not written", self.checks.write(&self.live).await);
             self.leave().await;
         };
         tokio::select! {
@@ -72,6 +74,10 @@ impl SharedHub {
         loop {
             ticks.tick().await;
             or_logged("grace times are not ended", self.end_grace_times().await);
+            let delay = self.settings.limits.update_delay;
+            if !delay.is_zero() {
+                or_logged("changes wait too long", self.live.show_waiting(delay).await);
+            }
         }
     }
 
@@ -98,8 +104,10 @@ impl SharedHub {
         let oldest = (now - retention.age, now - OFFLINE_ROWS);
         self.live.trim_streams(oldest, retention.entries as u64).await?;
         self.live.remove_empty_rosters(USERS).await?;
-        self.live.remove_orders(now - ORDERS).await?;
+        self.live.remove_notes(now - NOTES_KEPT).await?;
         self.live.remove_expired_values(now).await?;
+        self.live.remove_rests().await?;
+        self.live.keep_checks().await?;
         self.followed.forget_unread();
         Ok(())
     }
@@ -107,6 +115,8 @@ impl SharedHub {
     /// Lets the other servers know the number of sockets of an Application, from a task of its own.
     pub(super) fn note_sockets(self: &Arc<Self>, app: AppId, topic: &Arc<Topic>) {
         let (hub, topic) = (Arc::clone(self), Arc::clone(topic));
+        // While a socket is open, the time of the last check is always now.
+        self.checks.note_all(app, self.clock.now());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         // The number is of use only while servers run, so nothing waits for the task.
         runtime.spawn(async move {

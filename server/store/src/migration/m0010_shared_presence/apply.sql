@@ -5,6 +5,8 @@
 -- of today, and for each who had no roster, with the new revision; then one with the time.
 CREATE FUNCTION presence_apply_1(
   p_epoch bigint, p_node bigint,
+  -- The longest time for which a change waits before an Application sees it, in milliseconds.
+  p_delay bigint,
   p_user bigint[], p_rev bigint[], p_grants bigint[], p_roster bytea[], p_due bigint[],
   -- The users who have a connection of this server from now on, or none any more.
   p_come bigint[], p_gone bigint[],
@@ -54,7 +56,9 @@ BEGIN
         WHERE t.of <> ALL (refused);
     END IF;
   END IF;
-  IF cardinality(p_app) > 0 THEN
+  IF cardinality(p_app) > 0 AND p_delay > 0 THEN
+    PERFORM presence_wait_1(now_ms, p_delay, p_app, p_puid, p_status, p_cause, p_text);
+  ELSIF cardinality(p_app) > 0 THEN
     moved := presence_tell_1(
       now_ms, p_app, p_puid, array_fill(0::smallint, ARRAY[cardinality(p_app)]), p_status, p_cause, p_text
     );

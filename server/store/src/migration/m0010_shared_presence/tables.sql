@@ -16,13 +16,16 @@ CREATE TABLE nodes (
 );
 
 -- Notes for all servers to look at something again: users (kind 0) or Applications (kind 1), by
--- number.
-CREATE TABLE orders (
+-- number, or users who have new notifications (kind 2).
+CREATE TABLE notes (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind smallint NOT NULL,
   subjects bigint[] NOT NULL,
-  created_at bigint NOT NULL
+  created_at bigint NOT NULL,
+  -- The transaction, by which a reader knows which notes may still appear.
+  xact xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
+CREATE INDEX notes_xact ON notes (xact, id);
 
 -- Values that can be used once, by the digest of the value.
 CREATE TABLE one_time_values (
@@ -35,9 +38,6 @@ CREATE TABLE one_time_values (
 );
 CREATE INDEX one_time_values_owner ON one_time_values (kind, owner);
 CREATE INDEX one_time_values_expires_at ON one_time_values (expires_at);
-
--- Keys with which servers seal what clients bring back. The first server makes them.
-CREATE TABLE server_keys (name text PRIMARY KEY, content bytea NOT NULL);
 
 -- The time since which the live tables were filled.
 CREATE UNLOGGED TABLE live_epoch (
@@ -122,3 +122,6 @@ CREATE UNLOGGED TABLE live_sockets (
   PRIMARY KEY (node, app)
 ) WITH (fillfactor = 50);
 CREATE INDEX live_sockets_app ON live_sockets (app);
+
+-- Applications that were removed, until nothing is left of them in the live tables.
+CREATE UNLOGGED TABLE live_removed (app integer PRIMARY KEY);

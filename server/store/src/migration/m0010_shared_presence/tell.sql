@@ -1,3 +1,15 @@
+-- Refuses Applications without a stream.
+CREATE FUNCTION presence_check_streams_1(p_app integer[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  missing integer[];
+BEGIN
+  SELECT array_agg(DISTINCT a) INTO missing FROM unnest(p_app) a
+    WHERE NOT EXISTS (SELECT 1 FROM live_streams s WHERE s.app = a);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'streams are missing: %', array_to_string(missing, ' ') USING ERRCODE = 'PR003';
+  END IF;
+END $$;
+
 -- Writes changes of what Applications see, at most one of each user of an Application, and returns
 -- the Applications whose streams have new entries. What an Application has seen already is left
 -- out. The entries of an Application are in the order of pseudonyms, which says nothing about the
@@ -7,15 +19,15 @@ CREATE FUNCTION presence_tell_1(
   p_app integer[], p_puid uuid[], p_kind smallint[], p_status smallint[], p_cause smallint[], p_text text[]
 ) RETURNS integer[] LANGUAGE plpgsql AS $$
 DECLARE
-  missing integer[];
   moved integer[];
 BEGIN
   p_at := COALESCE(p_at, floor(extract(epoch FROM clock_timestamp()) * 1000));
   PERFORM 1 FROM live_streams WHERE app = ANY (p_app) ORDER BY app FOR NO KEY UPDATE;
-  SELECT array_agg(DISTINCT a) INTO missing FROM unnest(p_app) a
-    WHERE NOT EXISTS (SELECT 1 FROM live_streams s WHERE s.app = a);
-  IF missing IS NOT NULL THEN
-    RAISE EXCEPTION 'streams are missing: %', array_to_string(missing, ' ') USING ERRCODE = 'PR003';
+  PERFORM presence_check_streams_1(p_app);
+  -- What waits of these users is older.
+  IF EXISTS (SELECT 1 FROM live_waiting) THEN
+    DELETE FROM live_waiting w USING unnest(p_app, p_puid) t(app, puid)
+      WHERE w.app = t.app AND w.puid = t.puid;
   END IF;
   -- This statement begins after the locks are taken, so it sees what their last holders wrote.
   WITH told AS MATERIALIZED (

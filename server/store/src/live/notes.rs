@@ -1,0 +1,174 @@
+//! Notes for all servers to look at something again. A note says only where, and each server reads
+//! what it needs. So a note that comes twice, or late, does no harm.
+
+use std::collections::HashSet;
+
+use presence_core::{UnixMillis, UserId};
+use presence_protocol::AppId;
+use sea_orm::ConnectionTrait;
+
+use super::arrays::bigints;
+use super::{Live, execute, query};
+use crate::error::StoreError;
+use crate::rows::time_to_column;
+
+/// The kind of a note about users.
+const USERS: i16 = 0;
+/// The kind of a note about Applications.
+const APPS: i16 = 1;
+/// The kind of a note about users who have new notifications, and nothing else.
+const RECEIVERS: i16 = 2;
+
+/// The channel of PostgreSQL's notifications, on which moved streams and new notes are announced.
+pub(crate) const CHANNEL: &str = "presence";
+/// The announcement of new notes.
+pub(crate) const NEW_NOTES: &str = "o";
+
+/// The things that all servers are to look at again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Users whose sessions, devices, grants or notifications have changed.
+    pub users: Vec<UserId>,
+    /// Applications whose state or keys have changed.
+    pub apps: Vec<AppId>,
+    /// Users who have new notifications.
+    pub receivers: Vec<UserId>,
+}
+
+impl Notes {
+    /// Returns true if there is nothing to look at.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.apps.is_empty() && self.receivers.is_empty()
+    }
+}
+
+/// The maximum number of notes that are read at once. The next call reads on.
+const MAX_READ: u64 = 10_000;
+
+/// A place in the notes. Numbers and transactions are assigned before the commit, so a note can
+/// appear after one with a greater number. All notes of transactions before `from` have appeared.
+#[derive(Debug, Default)]
+pub struct NotesReader {
+    from: i64,
+    /// The notes of transactions from `from` on that were returned.
+    seen: HashSet<i64>,
+}
+
+impl Live {
+    /// Adds notes in a transaction. They are announced after its commit.
+    pub(crate) async fn add_notes<C: ConnectionTrait>(
+        &self,
+        notes: &Notes,
+        db: &C,
+    ) -> Result<(), StoreError> {
+        let numbers = self.numbers(&notes.apps, db).await?;
+        let users = |users: &[UserId]| users.iter().map(|user| user.0).collect::<Vec<_>>();
+        let apps = numbers.values().map(|number| i64::from(*number)).collect();
+        let notes =
+            [(USERS, users(&notes.users)), (APPS, apps), (RECEIVERS, users(&notes.receivers))];
+        for (kind, subjects) in notes {
+            if subjects.is_empty() {
+                continue;
+            }
+            let subjects = bigints(subjects);
+            let sql = "INSERT INTO notes (kind, subjects, created_at) SELECT $1, $2, \
+                       floor(extract(epoch FROM clock_timestamp()) * 1000)";
+            execute(db, sql, [kind.into(), subjects]).await?;
+        }
+        Ok(())
+    }
+
+    /// Announces notes that were committed. A lost announcement costs a second: servers ask each
+    /// second, too.
+    pub async fn announce_notes(&self) {
+        let values = [CHANNEL.into(), NEW_NOTES.into()];
+        if let Err(error) = execute(self.lane(), "SELECT pg_notify($1, $2)", values).await {
+            tracing::debug!(%error, "notes are not announced");
+        }
+    }
+
+    /// Adds and announces notes of a change that was committed before.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn note(&self, notes: &Notes) -> Result<(), StoreError> {
+        if !notes.is_empty() {
+            self.add_notes(notes, self.write()).await?;
+            self.announce_notes().await;
+        }
+        Ok(())
+    }
+
+    /// Returns a reader that begins now.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn notes_reader(&self) -> Result<NotesReader, StoreError> {
+        let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        let rows = query(self.read(), sql, []).await?;
+        let from = rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        Ok(NotesReader { from, seen: HashSet::new() })
+    }
+
+    /// Returns the notes that the reader has not returned before, as one.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn read_notes(&self, reader: &mut NotesReader) -> Result<Notes, StoreError> {
+        let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, \
+                   n.xact::text::bigint, n.id, n.kind, n.subjects \
+                   FROM (SELECT 1) one LEFT JOIN notes n ON n.xact >= $1::text::xid8 \
+                   ORDER BY n.xact, n.id LIMIT $2";
+        let values = [reader.from.to_string().into(), MAX_READ.into()];
+        let rows = query(self.read(), sql, values).await?;
+        let mut next = rows.first().map_or(Ok(reader.from), |row| row.try_get_by_index(0))?;
+        let (mut notes, mut read) = (Notes::default(), Vec::with_capacity(rows.len()));
+        for row in &rows {
+            let Some(xact) = row.try_get_by_index::<Option<i64>>(1)? else { continue };
+            let id: i64 = row.try_get_by_index(2)?;
+            if !reader.seen.contains(&id) {
+                self.add_subjects(&mut notes, row.try_get_by_index(3)?, row.try_get_by_index(4)?)
+                    .await?;
+            }
+            read.push((xact, id));
+        }
+        if let (true, Some((last, _))) = (read.len() as u64 >= MAX_READ, read.last()) {
+            next = next.min(*last);
+        }
+        reader.from = next;
+        reader.seen =
+            read.into_iter().filter(|(xact, _)| *xact >= next).map(|(_, id)| id).collect();
+        Ok(notes)
+    }
+
+    async fn add_subjects(
+        &self,
+        notes: &mut Notes,
+        kind: i16,
+        subjects: Vec<i64>,
+    ) -> Result<(), StoreError> {
+        match kind {
+            USERS => notes.users.extend(subjects.into_iter().map(UserId)),
+            RECEIVERS => notes.receivers.extend(subjects.into_iter().map(UserId)),
+            _ => {
+                let numbers: Vec<i32> =
+                    subjects.into_iter().filter_map(|number| number.try_into().ok()).collect();
+                notes.apps.extend(self.apps(&numbers).await?.into_values());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes notes that every server has read, or will not miss.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn remove_notes(&self, before: UnixMillis) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM notes WHERE created_at < $1";
+        execute(self.write(), sql, [time_to_column(before).into()]).await
+    }
+}

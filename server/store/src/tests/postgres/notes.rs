@@ -1,0 +1,68 @@
+//! Notes for all servers: each is read once, and what ends leaves one.
+
+use presence_core::EndedDevices;
+use presence_core::model::{CredentialGeneration, Scope, Session};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use super::super::fixture::{APP, Fixture, HOUR, NOW};
+use crate::{Notes, NotesReader};
+
+async fn read(fixture: &Fixture, reader: &mut NotesReader) -> Notes {
+    fixture.store.live().unwrap().read_notes(reader).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_session_a_key_and_a_generation_that_end_leave_a_note_in_their_transaction() {
+    let fixture = Fixture::on_postgres().await;
+    let (alice, _) = fixture.user_with_grant("alice", 1).await;
+    let generation = |number| CredentialGeneration { issuer: "idp.example".into(), number };
+    let session = Session {
+        digest: [1; 32],
+        user: alice,
+        scope: Scope::Device,
+        created_at: NOW,
+        expires_at: NOW + HOUR,
+        generation: Some(generation(1)),
+        ended_devices: EndedDevices::default(),
+    };
+    fixture.insert_session(&session).await;
+    let key = fixture.insert_key(1).await;
+    fixture.store.record_generation(alice, &generation(1)).await.unwrap();
+    let reader = &mut fixture.store.live().unwrap().notes_reader().await.unwrap();
+    assert!(fixture.store.delete_session(&[1; 32]).await.unwrap());
+    let of_alice = Notes { users: vec![alice], ..Notes::default() };
+    assert_eq!(read(&fixture, reader).await, of_alice);
+    fixture.store.record_generation(alice, &generation(2)).await.unwrap();
+    assert_eq!(read(&fixture, reader).await, of_alice);
+    assert!(fixture.store.delete_key(APP, key.id).await.unwrap());
+    assert_eq!(read(&fixture, reader).await, Notes { apps: vec![APP], ..Notes::default() });
+    assert!(read(&fixture, reader).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_note_whose_transaction_commits_after_later_ones_is_read_once() {
+    let fixture = Fixture::on_postgres().await;
+    let live = fixture.store.live().unwrap();
+    let reader = &mut live.notes_reader().await.unwrap();
+    let of = |user| Notes { users: vec![user], ..Notes::default() };
+    let [slow, quick, last] =
+        [fixture.user("slow").await, fixture.user("quick").await, fixture.user("last").await];
+    let other = fixture.another_server().await;
+    let txn = other.write().pool().begin().await.unwrap();
+    live.add_notes(&of(slow), &txn).await.unwrap();
+    live.note(&of(quick)).await.unwrap();
+    assert_eq!(read(&fixture, reader).await, of(quick));
+    assert!(read(&fixture, reader).await.is_empty());
+    live.note(&of(last)).await.unwrap();
+    txn.commit().await.unwrap();
+    let mut found = read(&fixture, reader).await;
+    found.users.sort_unstable();
+    assert_eq!(found.users, [slow, last]);
+    assert!(read(&fixture, reader).await.is_empty());
+    // A transaction that writes nothing keeps no note back.
+    let idle = other.write().pool().begin().await.unwrap();
+    idle.execute_unprepared("SELECT 1").await.unwrap();
+    live.note(&of(quick)).await.unwrap();
+    assert_eq!(read(&fixture, reader).await, of(quick));
+    idle.rollback().await.unwrap();
+}
