@@ -88,7 +88,6 @@ impl RunningServer {
         let own_origins = setup::own_origins(&settings, &public_url, address);
         let dev_issuer = settings.dev.then(DevIssuer::new).transpose().map_err(start_error)?;
         let oidc = oidc::verifier(&settings).map_err(start_error)?;
-        let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(start_error)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let issuers = (dev_issuer.as_ref(), oidc.as_ref());
         let verifier = setup::verifier(&settings, &own_origins, issuers, Arc::clone(&clock))?;
@@ -101,6 +100,8 @@ impl RunningServer {
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
+        let common = (&*service, &settings);
+        let code_flow = setup::code_flow(oidc.as_ref(), &public_url, common).await?;
         let origins = AllowedOrigins::new(&own_origins, &settings);
         let limits = settings.socket_limits();
         let sockets = Arc::new(SocketRegistry::new(Arc::clone(&service), limits, origins));

@@ -1,14 +1,12 @@
-//! OpenID Connect as configured: the verifier, the sign-in of browsers, and the task that refreshes
-//! the issuers' documents.
+//! OpenID Connect as configured: the verifier, and the task that refreshes the issuers' documents.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use presence_identity::fetch::SetUpError;
-use presence_identity::oidc::{CodeFlow, DocumentError, FlowError, Oidc};
+use presence_identity::oidc::{DocumentError, Oidc};
 use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::settings::Settings;
 
@@ -26,19 +24,6 @@ pub(crate) fn verifier(settings: &Settings) -> Result<Option<Oidc>, SetUpError> 
         return Ok(None);
     }
     Oidc::with_token_age(issuers, settings.dev, settings.id_token_age()).map(Some)
-}
-
-/// Returns the code flow of a server with this public URL.
-///
-/// # Errors
-///
-/// If the operating system provides no random bytes.
-pub(crate) fn code_flow(
-    oidc: Option<&Oidc>,
-    public_url: &Url,
-) -> Result<Option<CodeFlow>, FlowError> {
-    let origin = public_url.origin().ascii_serialization();
-    oidc.map(|oidc| CodeFlow::new(oidc.clone(), &origin)).transpose()
 }
 
 /// Refreshes the issuers' documents until `stop`, so that no sign-in waits for a request, and logs

@@ -23,8 +23,8 @@ impl OperatorConsole {
         exporter: &MetricsExporter,
         sockets: &Arc<SocketRegistry>,
     ) -> Option<Self> {
-        let (digest, clock) = (settings.admin_token_digest()?, sockets.service.clock());
-        let access = OperatorAccess::new(digest, settings.admin_session(), clock);
+        let digest = settings.admin_token_digest()?;
+        let access = sockets.service.operator_access(digest, settings.admin_session());
         Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
     }
 

@@ -9,6 +9,7 @@ mod derived;
 mod load;
 mod redacted;
 mod reference;
+mod shared_secret;
 mod warnings;
 
 mod browserid;

@@ -10,6 +10,7 @@
 //! the implicit flow and the userinfo endpoint are not supported on purpose.
 
 mod code_flow;
+mod finished;
 mod flow_error;
 mod token_endpoint;
 
@@ -44,6 +45,7 @@ use async_trait::async_trait;
 pub use self::algorithm::JwsAlgorithm;
 pub use self::cached_document::DocumentError;
 pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn, ResumedSignIn};
+pub use self::finished::{FinishError, FinishedSignIn, FinishedSignIns, Recorded, SharedSignIns};
 pub use self::flow_error::FlowError;
 pub use self::settings::{ClientSecret, IssuerSettings, validate_issuers};
 

@@ -33,6 +33,7 @@ pub mod operator_access;
 mod ownership;
 mod presence_flag;
 pub mod proofs;
+mod shared_sign_ins;
 pub mod tickets;
 mod used_assertions;
 mod user_changes;

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use presence_core::{Clock, Steady};
+use presence_core::{Clock, Steady, UserId};
 use presence_protocol::ApiError;
+use presence_store::{Live, NewOneTimeValue, OneTimeKind, OneTimeOutcome, Store};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::rates::{KeyedRateLimiter, rate_limited_address};
+use crate::errors::from_store;
+use crate::rates::{KeyedRateLimiter, rate_limited_address, slow_down};
 use crate::secret::{self, SecretKind};
 use crate::settings::Rate;
 
 /// The rate of sign-ins of one address.
 const SIGN_IN_RATE: Rate = Rate { burst: 5, per_second: 1 };
 /// The maximum number of open sessions.
-const MAX_SESSIONS: u64 = 1_000;
+const MAX_SESSIONS: usize = 1_000;
 
 /// The SHA-256 of an operator's token. It does not reveal the token, which has 256 random bits.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,27 +48,39 @@ pub fn generate_operator_token() -> SecretString {
     secret::generate(SecretKind::OperatorToken)
 }
 
-/// The sign-in of operators. Sessions are in memory only, so that a restart ends them.
+/// The sign-in of operators.
 pub struct OperatorAccess {
     token: OperatorTokenDigest,
     session_lifetime: Duration,
-    /// The end of each session, by the digest of its token.
-    sessions: Cache<[u8; 32], Steady>,
+    sessions: OpenSessions,
     clock: Arc<dyn Clock>,
     sign_ins: KeyedRateLimiter<IpAddr>,
 }
 
+/// The open sessions, by the digests of their tokens.
+enum OpenSessions {
+    /// Those of a server that is alone, with their ends. A restart ends them.
+    Own(Cache<[u8; 32], Steady>),
+    /// Those of all servers that have this operator's token. Another token ends them.
+    Shared(Live),
+}
+
 impl OperatorAccess {
     /// Creates the access for the token with this digest.
-    pub fn new(
+    pub(crate) fn new(
         token: OperatorTokenDigest,
         session_lifetime: Duration,
-        clock: Arc<dyn Clock>,
+        (store, clock): (&Store, Arc<dyn Clock>),
     ) -> Self {
-        // The cache only frees memory: the injected clock decides whether a session is over.
-        let cache = Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(session_lifetime);
+        let sessions = if let Some(live) = store.live() {
+            OpenSessions::Shared(live.clone())
+        } else {
+            // The cache only frees memory: the injected clock decides whether a session is over.
+            let cache = Cache::builder().max_capacity(MAX_SESSIONS as u64);
+            OpenSessions::Own(cache.time_to_live(session_lifetime).build())
+        };
         let sign_ins = KeyedRateLimiter::new(SIGN_IN_RATE, Arc::clone(&clock));
-        Self { token, session_lifetime, sessions: cache.build(), clock, sign_ins }
+        Self { token, session_lifetime, sessions, clock, sign_ins }
     }
 
     /// Returns the lifetime of a session.
@@ -78,8 +92,13 @@ impl OperatorAccess {
     ///
     /// # Errors
     ///
-    /// `slow_down` if the client has tried too often.
-    pub fn sign_in(&self, client: IpAddr, token: &str) -> Result<Option<SecretString>, ApiError> {
+    /// `slow_down` if the client has tried too often, or too many sessions are open.
+    /// `storage_unavailable`.
+    pub async fn sign_in(
+        &self,
+        client: IpAddr,
+        token: &str,
+    ) -> Result<Option<SecretString>, ApiError> {
         self.sign_ins.prune();
         self.sign_ins.check(&rate_limited_address(client))?;
         if !self.is_operator_token(token) {
@@ -87,10 +106,32 @@ impl OperatorAccess {
             return Ok(None);
         }
         let session = secret::generate(SecretKind::OperatorSession);
-        let ends_at = self.clock.steady() + self.session_lifetime;
-        self.sessions.insert(secret::sha256(session.expose_secret()), ends_at);
+        self.open(secret::sha256(session.expose_secret())).await?;
         tracing::info!("operator.signed_in");
         Ok(Some(session))
+    }
+
+    /// Opens the session with this digest.
+    async fn open(&self, digest: [u8; 32]) -> Result<(), ApiError> {
+        let live = match &self.sessions {
+            OpenSessions::Own(own) => {
+                own.insert(digest, self.clock.steady() + self.session_lifetime);
+                return Ok(());
+            }
+            OpenSessions::Shared(live) => live,
+        };
+        let now = self.clock.now();
+        let value = NewOneTimeValue {
+            kind: OneTimeKind::OperatorSession,
+            digest,
+            owner: UserId(0),
+            content: &self.token.0,
+            expires_at: now + self.session_lifetime,
+        };
+        match live.add_one_time(value, MAX_SESSIONS, now).await.map_err(from_store)? {
+            OneTimeOutcome::New | OneTimeOutcome::Known(_) => Ok(()),
+            OneTimeOutcome::Full(until) => Err(slow_down(until - now)),
+        }
     }
 
     /// Returns true if a credential is the operator's token. A wrong token is logged, at the rate
@@ -108,15 +149,41 @@ impl OperatorAccess {
     }
 
     /// Returns true if a token is that of an open session.
-    pub fn is_open(&self, session: &str) -> bool {
-        let ends_at = self.sessions.get(&secret::sha256(session));
-        ends_at.is_some_and(|ends_at| self.clock.steady() < ends_at)
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn is_open(&self, session: &str) -> Result<bool, ApiError> {
+        let digest = secret::sha256(session);
+        match &self.sessions {
+            OpenSessions::Own(own) => {
+                Ok(own.get(&digest).is_some_and(|ends_at| self.clock.steady() < ends_at))
+            }
+            OpenSessions::Shared(live) => {
+                let kind = OneTimeKind::OperatorSession;
+                let found = live.one_time(kind, &digest, self.clock.now()).await;
+                Ok(found.map_err(from_store)?.is_some_and(|token| token == self.token.0))
+            }
+        }
     }
 
     /// Ends a session.
-    pub fn sign_out(&self, session: &str) {
-        self.sessions.invalidate(&secret::sha256(session));
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn sign_out(&self, session: &str) -> Result<(), ApiError> {
+        let digest = secret::sha256(session);
+        match &self.sessions {
+            OpenSessions::Own(own) => own.invalidate(&digest),
+            OpenSessions::Shared(live) => {
+                let kind = OneTimeKind::OperatorSession;
+                let taken = live.take_one_time(kind, &digest, self.clock.now()).await;
+                taken.map_err(from_store)?;
+            }
+        }
         tracing::info!("operator.signed_out");
+        Ok(())
     }
 
     fn is_operator_token(&self, token: &str) -> bool {
@@ -137,60 +204,69 @@ mod tests {
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn access(token: &SecretString) -> (OperatorAccess, Arc<ManualClock>) {
+    async fn access(token: &SecretString) -> (OperatorAccess, Arc<ManualClock>) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
         let clock = Arc::new(ManualClock::default());
+        let store = Store::open(&url, clock.now()).await.unwrap();
         let shared = Arc::<ManualClock>::clone(&clock);
-        (OperatorAccess::new(OperatorTokenDigest::of(token), HOUR, shared), clock)
+        (OperatorAccess::new(OperatorTokenDigest::of(token), HOUR, (&store, shared)), clock)
     }
 
-    #[test]
-    fn only_the_token_opens_a_session_and_signing_out_ends_it() {
+    #[tokio::test]
+    async fn only_the_token_opens_a_session_and_signing_out_ends_it() {
         let token = generate_operator_token();
         let digest = OperatorTokenDigest::of(&token).to_hex();
-        let (access, _) = access(&token);
+        let (access, _) = access(&token).await;
         let other = generate_operator_token();
         for wrong in ["", "prs_live_x", other.expose_secret(), &digest] {
-            assert!(access.sign_in(CLIENT, wrong).unwrap().is_none(), "{wrong}");
+            assert!(access.sign_in(CLIENT, wrong).await.unwrap().is_none(), "{wrong}");
         }
-        let session = access.sign_in(CLIENT, token.expose_secret()).unwrap().unwrap();
-        assert!(access.is_open(session.expose_secret()));
-        assert!(!access.is_open(token.expose_secret()), "the token itself is no session");
-        access.sign_out(session.expose_secret());
-        assert!(!access.is_open(session.expose_secret()));
+        let session = access.sign_in(CLIENT, token.expose_secret()).await.unwrap().unwrap();
+        assert!(access.is_open(session.expose_secret()).await.unwrap());
+        assert!(
+            !access.is_open(token.expose_secret()).await.unwrap(),
+            "the token itself is no session"
+        );
+        access.sign_out(session.expose_secret()).await.unwrap();
+        assert!(!access.is_open(session.expose_secret()).await.unwrap());
     }
 
-    #[test]
-    fn a_session_ends_by_the_injected_clock() {
+    #[tokio::test]
+    async fn a_session_ends_by_the_injected_clock() {
         let token = generate_operator_token();
-        let (access, clock) = access(&token);
-        let session = access.sign_in(CLIENT, token.expose_secret()).unwrap().unwrap();
+        let (access, clock) = access(&token).await;
+        let session = access.sign_in(CLIENT, token.expose_secret()).await.unwrap().unwrap();
         clock.advance(Duration::from_millis(3_599_999));
-        assert!(access.is_open(session.expose_secret()));
+        assert!(access.is_open(session.expose_secret()).await.unwrap());
         clock.advance(Duration::from_millis(1));
-        assert!(!access.is_open(session.expose_secret()));
+        assert!(!access.is_open(session.expose_secret()).await.unwrap());
     }
 
-    #[test]
-    fn a_password_that_is_no_generated_token_opens_no_session() {
+    #[tokio::test]
+    async fn a_password_that_is_no_generated_token_opens_no_session() {
         let password = SecretString::from("correct horse battery staple");
-        let (access, _) = access(&password);
-        assert!(access.sign_in(CLIENT, password.expose_secret()).unwrap().is_none());
+        let (access, _) = access(&password).await;
+        assert!(access.sign_in(CLIENT, password.expose_secret()).await.unwrap().is_none());
     }
 
-    #[test]
-    fn an_address_that_tries_too_often_has_to_wait_and_other_addresses_do_not() {
+    #[tokio::test]
+    async fn an_address_that_tries_too_often_has_to_wait_and_other_addresses_do_not() {
         let token = generate_operator_token();
-        let (access, _) = access(&token);
-        let refused = (0..20).find_map(|_| access.sign_in(CLIENT, "x").err());
+        let (access, _) = access(&token).await;
+        let mut refused = None;
+        for _ in 0..20 {
+            refused = refused.or(access.sign_in(CLIENT, "x").await.err());
+        }
         assert_eq!(refused.unwrap().errno, Errno::SlowDown);
         let other = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
-        assert!(access.sign_in(other, token.expose_secret()).unwrap().is_some());
+        assert!(access.sign_in(other, token.expose_secret()).await.unwrap().is_some());
     }
 
-    #[test]
-    fn the_token_is_accepted_after_any_number_of_wrong_ones() {
+    #[tokio::test]
+    async fn the_token_is_accepted_after_any_number_of_wrong_ones() {
         let token = generate_operator_token();
-        let (access, _) = access(&token);
+        let (access, _) = access(&token).await;
         let other = generate_operator_token();
         for wrong in [other.expose_secret(), "", "pro_x"] {
             assert!((0..20).all(|_| !access.accepts(CLIENT, wrong)), "{wrong}");

@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
+use presence_identity::oidc::SharedSignIns;
 use presence_protocol::{ApiError, Errno};
 use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -26,11 +29,13 @@ use crate::meters::{GaugeValues, ServiceMeters};
 use crate::notifications::{GrantNotifyRate, Notifications};
 use crate::opening::{open_hub, open_store};
 use crate::operator::Operator;
+use crate::operator_access::{OperatorAccess, OperatorTokenDigest};
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CountedProofs, ProofVerifier};
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
 use crate::sessions::Sessions;
 use crate::settings::ServiceSettings;
+use crate::shared_sign_ins;
 use crate::used_assertions::MAX_REMEMBERED;
 use crate::user_changes::UserChanges;
 use crate::uses::UseLog;
@@ -255,6 +260,29 @@ impl PresenceService {
     /// Returns the operator's actions.
     pub fn operator(&self) -> &Operator {
         &self.operator
+    }
+
+    /// Returns what the sign-ins of browsers at providers have in common with those at other
+    /// servers, `None` if this server is alone. The key is derived from `secret`. Without one it is
+    /// in the database.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn shared_sign_ins(
+        &self,
+        secret: Option<&SecretString>,
+    ) -> Result<Option<SharedSignIns>, StoreError> {
+        shared_sign_ins::of(&self.shared.store, self.clock(), secret).await
+    }
+
+    /// Returns the access of the operator whose token has this digest.
+    pub fn operator_access(
+        &self,
+        token: OperatorTokenDigest,
+        session_lifetime: Duration,
+    ) -> OperatorAccess {
+        OperatorAccess::new(token, session_lifetime, (&self.shared.store, self.clock()))
     }
 
     /// Returns the limits and the mode.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use presence_core::Clock;
 use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
-use presence_identity::oidc::Oidc;
+use presence_identity::oidc::{CodeFlow, Oidc};
 use presence_identity::{DevIssuer, Dispatcher, DomainTable};
+use presence_service::PresenceService;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -67,6 +68,24 @@ pub(super) fn verifier(
         Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
         None => dispatcher,
     })
+}
+
+/// Returns the code flow of a server with this public URL.
+///
+/// # Errors
+///
+/// If the file with the secret cannot be used, the database fails, or the operating system provides
+/// no random bytes.
+pub(super) async fn code_flow(
+    oidc: Option<&Oidc>,
+    public_url: &Url,
+    (service, settings): (&PresenceService, &Settings),
+) -> Result<Option<CodeFlow>, StartError> {
+    let Some(oidc) = oidc else { return Ok(None) };
+    let secret = settings.shared_secret().map_err(StartError)?;
+    let shared = service.shared_sign_ins(secret.as_ref()).await.map_err(start_error)?;
+    let origin = public_url.origin().ascii_serialization();
+    CodeFlow::new(oidc.clone(), &origin, shared).map(Some).map_err(start_error)
 }
 
 /// Returns the HTTP client that fetches the key by which a domain proves an Application.

@@ -62,6 +62,10 @@ settings! {
     listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
     /// The database, as a URL.
     database: String = "sqlite://presence.db?mode=rwc".to_owned();
+    /// File with a secret of at least 32 characters, the same for all servers of a PostgreSQL
+    /// database, from which they derive the keys that they share. Empty: these keys are in the
+    /// database.
+    shared_secret_file: String = String::new();
     /// The URL by which clients reach this server, such as `https://presence.example.org`; it is
     /// the audience of assertions. Empty: the address it listens on, which must then be a loopback
     /// address.

@@ -12,6 +12,7 @@ pub(crate) mod checks;
 pub(crate) mod streams;
 pub(crate) mod users;
 
+mod keys;
 pub(crate) mod listen;
 pub(crate) mod nodes;
 pub(crate) mod notes;

@@ -62,6 +62,27 @@ async fn a_sign_in_is_completed_once_and_only_by_the_browser_that_began_it() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_began_at_one_server_is_completed_once_at_all() {
+    let issuer = OidcIssuer::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "a secret of at least 32 characters").unwrap();
+    let options = with_issuers(ServerOptions::default(), &[issuer.issuer_settings(&json!({}))]);
+    for options in [options.clone(), options.with("shared-secret-file", secret.display())] {
+        let [one, two] = Server::start_sharing(options).await;
+        let alice = begin_sign_in(&one).await;
+        issuer.return_token(&issuer.token(&json!({"nonce": alice.nonce})));
+        let response = return_from_issuer(&two, &alice.state, &alice.cookie).await;
+        let answer = (response.status, response.header("location"));
+        assert_eq!(answer, (303, "/docs"), "{}", response.text);
+        for server in [&one, &two] {
+            issuer.return_token(&issuer.token(&json!({"nonce": alice.nonce})));
+            assert_not_signed_in(&return_from_issuer(server, &alice.state, &alice.cookie).await);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_made_for_another_sign_in_is_refused() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;

@@ -142,3 +142,19 @@ async fn an_invalid_digest_is_reported_and_a_valid_one_is_not_shown() {
     let shown = run(directory.path(), &["config", "--admin-token-digest", &digest], &[]).await;
     assert!(shown.out.contains("admin_token_digest = \"***\"") && !shown.out.contains(&digest));
 }
+
+#[tokio::test]
+async fn who_signs_in_at_one_server_is_signed_in_at_all_and_signed_out_at_all() {
+    let (token, digest) = make_token().await;
+    let options = ServerOptions::default().with("admin-token-digest", digest);
+    let [one, two] = Server::start_sharing(options).await;
+    let operator = OperatorSession::sign_in(&one, &token).await;
+    assert_eq!(operator.get(&two, "/admin/figures").await.status, 200);
+    let csrf_token = operator.csrf_token(&two).await;
+    let sign_out = two.call("POST", "/admin/sign-out").header("cookie", &operator.cookie);
+    let form = [("csrf_token", csrf_token.as_str())];
+    assert_eq!(sign_out.header("origin", &two.url()).form(&form).await.status, 303);
+    for server in [&one, &two] {
+        assert_eq!(operator.get(server, "/admin/figures").await.status, 401);
+    }
+}

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use url::{Url, form_urlencoded};
 
 use super::Oidc;
+use super::finished::{FinishError, SharedSignIns};
 use super::flow_error::FlowError;
 use super::issuer::{Issuer, Token};
 use super::metadata::Metadata;
@@ -84,12 +85,13 @@ impl CodeFlow {
     /// `PATH/<provider>/callback` completes it.
     pub const PATH: &str = "/sign-in/oidc";
 
-    /// Creates the code flow of a server with this public origin.
+    /// Creates the code flow of a server with this public origin. `shared` is what it has in common
+    /// with other servers.
     ///
     /// # Errors
     /// If the operating system provides no random bytes.
-    pub fn new(oidc: Oidc, origin: &str) -> Result<Self, FlowError> {
-        let states = SignInStates::new().map_err(|_| FlowError::Unavailable)?;
+    pub fn new(oidc: Oidc, origin: &str, shared: Option<SharedSignIns>) -> Result<Self, FlowError> {
+        let states = SignInStates::new(shared).map_err(|_| FlowError::Unavailable)?;
         let exchanges = Semaphore::new(MAX_EXCHANGES);
         Ok(Self { oidc, states, exchanges, origin: origin.to_owned() })
     }
@@ -191,7 +193,11 @@ impl CodeFlow {
         let token = Token::read(&token).map_err(FlowError::Invalid)?;
         let identity = issuer.verify(token, Some(&sign_in.nonce()), moment.now).await?;
         let return_path = sign_in.return_path.clone();
-        opened.finish(&identity.email, moment).map_err(|_full| FlowError::Busy)?;
+        opened.finish(&identity.email, moment).await.map_err(|error| match error {
+            FinishError::AlreadyFinished => FlowError::Stale,
+            FinishError::Full => FlowError::Busy,
+            FinishError::Unavailable => FlowError::Unavailable,
+        })?;
         Ok(CompletedSignIn { identity, return_path })
     }
 

@@ -1,8 +1,9 @@
 //! The state of a sign-in between the redirect to the provider and the callback.
 //!
 //! The server does not store it. The state travels in the parameter `state`, encrypted with a key
-//! that never leaves the process, and is bound to the browser by a secret in a cookie. Unfinished
-//! sign-ins therefore use no memory, and the provider cannot read the return path.
+//! of the server, or of all servers that share sign-ins, and is bound to the browser by a secret in
+//! a cookie. Unfinished sign-ins therefore use no memory, and the provider cannot read the return
+//! path.
 
 use presence_core::UnixMillis;
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use presence_core::expiring_map::{ExpiringMap, MapFull, MapLimits, Moment};
 use serde::{Deserialize, Serialize};
 
+use super::finished::{FinishError, FinishedSignIn, SharedSignIns};
 use crate::jws;
 
 /// The maximum time between the redirect and the callback.
@@ -66,22 +68,24 @@ impl SignInState {
     }
 }
 
-/// The encryption of states, and the record of finished sign-ins.
+/// The encryption of states, and the record of sign-ins that came back.
 pub(super) struct SignInStates {
     key: RandomizedNonceKey,
-    record: Mutex<SignInRecord>,
+    /// Those that are being finished, by their seeds: at most one for each request in progress.
+    running: Mutex<HashSet<String>>,
+    finished: Finished,
 }
 
-/// The record of the sign-ins that came back, by their seeds.
-struct SignInRecord {
-    /// Those that are being finished, at most one for each request in progress.
-    running: HashSet<String>,
-    /// Those that were finished, by the e-mail that was signed in. Only somebody whom a provider
-    /// vouches for can add one.
-    finished: ExpiringMap<String, String, ()>,
+/// The record of finished sign-ins.
+enum Finished {
+    /// That of a server that is alone, by seeds, each with the e-mail that was signed in. Only
+    /// somebody whom a provider vouches for can add one.
+    Own(Mutex<ExpiringMap<String, String, ()>>),
+    /// That of several servers.
+    Shared(SharedSignIns),
 }
 
-/// A state that was opened. While it exists, the state cannot be opened again.
+/// A state that was opened. While it exists, this server does not open it again.
 pub(super) struct OpenedState<'a> {
     state: SignInState,
     states: &'a SignInStates,
@@ -97,26 +101,46 @@ impl OpenedState<'_> {
     /// again.
     ///
     /// # Errors
-    /// [`MapFull`] if too many sign-ins were finished.
-    pub(super) fn finish(self, email: &str, moment: Moment) -> Result<(), MapFull> {
-        let (seed, owner) = (self.state.seed.clone(), email.to_owned());
-        let end = self.state.expires_at;
-        self.states.record().finished.insert(seed, (owner, ()), end, moment)
+    /// See [`FinishError`].
+    pub(super) async fn finish(self, email: &str, moment: Moment) -> Result<(), FinishError> {
+        let (seed, expires_at) = (&self.state.seed, self.state.expires_at);
+        match &self.states.finished {
+            Finished::Own(own) => {
+                let (seed, owner) = (seed.clone(), email.to_owned());
+                lock(own)
+                    .insert(seed, (owner, ()), expires_at, moment)
+                    .map_err(|MapFull { .. }| FinishError::Full)
+            }
+            Finished::Shared(shared) => {
+                let digest = digest::digest(&digest::SHA256, seed.as_bytes());
+                let digest = digest.as_ref().try_into().map_err(|_| FinishError::Unavailable)?;
+                shared.record.add(FinishedSignIn { digest, email, expires_at }).await
+            }
+        }
     }
 }
 
 impl Drop for OpenedState<'_> {
     fn drop(&mut self) {
-        self.states.record().running.remove(&self.state.seed);
+        lock(&self.states.running).remove(&self.state.seed);
     }
 }
 
 impl SignInStates {
-    pub(super) fn new() -> Result<Self, Unspecified> {
-        let mut key = [0; 32];
-        rand::fill(&mut key)?;
-        let record = SignInRecord { running: HashSet::new(), finished: ExpiringMap::new(FINISHED) };
-        Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, record: Mutex::new(record) })
+    /// Creates the states of a server that is alone, or of one that shares sign-ins with others.
+    ///
+    /// # Errors
+    /// If the operating system provides no random bytes.
+    pub(super) fn new(shared: Option<SharedSignIns>) -> Result<Self, Unspecified> {
+        let (key, finished) = if let Some(shared) = shared {
+            (shared.key, Finished::Shared(shared))
+        } else {
+            let mut key = [0; 32];
+            rand::fill(&mut key)?;
+            (key, Finished::Own(Mutex::new(ExpiringMap::new(FINISHED))))
+        };
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &key)?;
+        Ok(Self { key, running: Mutex::default(), finished })
     }
 
     /// Encrypts a state so that it can be opened only with the same `binding`.
@@ -139,17 +163,20 @@ impl SignInStates {
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let opened = self.key.open_in_place(nonce, Aad::from(binding), sealed).ok()?;
         let state: SignInState = serde_json::from_slice(opened).ok()?;
-        let mut record = self.record();
+        let was_finished = match &self.finished {
+            Finished::Own(own) => lock(own).get(&state.seed).is_some(),
+            // The end of the sign-in tells.
+            Finished::Shared(_) => false,
+        };
         let is_open = now < state.expires_at
-            && record.finished.get(&state.seed).is_none()
-            && record.running.insert(state.seed.clone());
-        drop(record);
+            && !was_finished
+            && lock(&self.running).insert(state.seed.clone());
         if is_open { Some(OpenedState { state, states: self }) } else { None }
     }
+}
 
-    fn record(&self) -> MutexGuard<'_, SignInRecord> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns 256 random bits in base64url.
@@ -181,9 +208,9 @@ mod tests {
     }
 
     /// Holds rule 41.
-    #[test]
-    fn a_state_is_finished_once_before_it_expires_and_only_with_its_binding() {
-        let states = SignInStates::new().unwrap();
+    #[tokio::test]
+    async fn a_state_is_finished_once_before_it_expires_and_only_with_its_binding() {
+        let states = SignInStates::new(None).unwrap();
         let state = SignInState::new("/sidebar", at(1_000)).unwrap();
         let sealed = || states.seal(&state, "idp alice").unwrap();
         let first = sealed();
@@ -194,7 +221,7 @@ mod tests {
         assert!(states.open(&first, "idp alice", at(1_000)).is_none(), "it is being finished");
         drop(opened);
         let opened = states.open(&first, "idp alice", at(1_000)).unwrap();
-        opened.finish("alice@mail.example", moment(1_000)).unwrap();
+        opened.finish("alice@mail.example", moment(1_000)).await.unwrap();
         assert!(states.open(&first, "idp alice", at(1_000)).is_none());
         assert!(states.open(&sealed(), "idp alice", at(1_000)).is_none());
         let late = SignInState::new("/", at(0)).unwrap();
@@ -203,28 +230,31 @@ mod tests {
     }
 
     /// Holds rule 41.
-    #[test]
-    fn a_finished_state_is_not_forgotten_whoever_finishes_many() {
-        let states = SignInStates::new().unwrap();
+    #[tokio::test]
+    async fn a_finished_state_is_not_forgotten_whoever_finishes_many() {
+        let states = SignInStates::new(None).unwrap();
         let seal = || {
             let state = SignInState::new("/", at(0)).unwrap();
             states.seal(&state, "idp x").unwrap()
         };
-        let finish = |sealed: &str, email: &str| {
-            states.open(sealed, "idp x", at(0)).map(|opened| opened.finish(email, moment(0)))
+        let finish = async |sealed: &str, email: &str| {
+            Some(states.open(sealed, "idp x", at(0))?.finish(email, moment(0)).await)
         };
         let of_alice = seal();
-        assert_eq!(finish(&of_alice, "alice@mail.example"), Some(Ok(())));
+        assert_eq!(finish(&of_alice, "alice@mail.example").await, Some(Ok(())));
         let of_mallory: Vec<String> = (0..150).map(|_| seal()).collect();
-        let finished = of_mallory.iter().map(|sealed| finish(sealed, "mallory@mail.example"));
-        assert_eq!(finished.filter(|result| *result == Some(Ok(()))).count(), 100);
-        assert_eq!(finish(&of_alice, "alice@mail.example"), None);
-        assert_eq!(finish(&of_mallory[0], "mallory@mail.example"), None);
+        let mut finished = 0;
+        for sealed in &of_mallory {
+            finished += usize::from(finish(sealed, "mallory@mail.example").await == Some(Ok(())));
+        }
+        assert_eq!(finished, 100);
+        assert_eq!(finish(&of_alice, "alice@mail.example").await, None);
+        assert_eq!(finish(&of_mallory[0], "mallory@mail.example").await, None);
     }
 
     #[test]
     fn a_state_is_unreadable_and_cannot_be_forged_or_changed() {
-        let (states, other) = (SignInStates::new().unwrap(), SignInStates::new().unwrap());
+        let (states, other) = (SignInStates::new(None).unwrap(), SignInStates::new(None).unwrap());
         let state = SignInState::new("/grant/secret-application", at(0)).unwrap();
         let sealed = states.seal(&state, "a").unwrap();
         let bytes = jws::base64url(&sealed).unwrap();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use poem::{Request, RequestBody};
-use presence_protocol::Errno;
+use presence_protocol::{ApiError, Errno};
 use presence_service::PresenceService;
 use presence_service::sessions::csrf_token;
 use secrecy::{ExposeSecret, SecretString};
@@ -51,11 +51,14 @@ impl OperatorSession {
     /// # Errors
     ///
     /// Returns `NotFound` if no operator is configured, or `NotAuthenticated`.
-    fn of(request: &Request) -> Result<Self, ErrorResponse> {
+    async fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let RequestContext { context, .. } = RequestContext::of(request)?;
         let access = &console(&context)?.access;
         let token = Cookie::OPERATOR.read(request, context.is_secure());
-        let token = token.filter(|token| access.is_open(token)).ok_or(Errno::NotAuthenticated)?;
+        let token = token.ok_or(Errno::NotAuthenticated)?;
+        if !access.is_open(&token).await? {
+            return Err(Errno::NotAuthenticated.into());
+        }
         Ok(Self { context, token: token.into() })
     }
 
@@ -75,8 +78,8 @@ impl OperatorSession {
     }
 
     /// Ends the session; returns the header that removes the cookie.
-    pub(super) fn sign_out(&self) -> Result<SetCookie, Errno> {
-        self.console()?.access.sign_out(self.token.expose_secret());
+    pub(super) async fn sign_out(&self) -> Result<SetCookie, ApiError> {
+        self.console()?.access.sign_out(self.token.expose_secret()).await?;
         Ok(Cookie::OPERATOR.remove(self.context.is_secure()))
     }
 }
@@ -86,7 +89,7 @@ pub(super) struct OperatorCall(pub(super) OperatorSession);
 
 impl FromPageRequest for OperatorCall {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
-        Ok(Self(OperatorSession::of(request)?))
+        Ok(Self(OperatorSession::of(request).await?))
     }
 }
 
@@ -101,7 +104,7 @@ pub(super) struct OperatorVisitor {
 impl FromPageRequest for OperatorVisitor {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let visitor = Visitor::of(request).await?;
-        let session = match OperatorSession::of(request) {
+        let session = match OperatorSession::of(request).await {
             Ok(session) => Some(session),
             Err(error) if error.api_error().errno == Errno::NotAuthenticated => None,
             Err(error) => return Err(error.into()),
@@ -121,13 +124,13 @@ pub(super) struct Operator {
 impl FromPageRequest for Operator {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let visitor = Visitor::of(request).await?;
-        Ok(Self { visitor, session: session_or_sign_in(request)? })
+        Ok(Self { visitor, session: session_or_sign_in(request).await? })
     }
 }
 
 /// Returns the session that a request carries, or a redirect to the page to sign in.
-fn session_or_sign_in(request: &Request) -> Result<OperatorSession, PageError> {
-    OperatorSession::of(request).map_err(|error| {
+async fn session_or_sign_in(request: &Request) -> Result<OperatorSession, PageError> {
+    OperatorSession::of(request).await.map_err(|error| {
         if error.api_error().errno == Errno::NotAuthenticated {
             PageResponse::see_other(&LocalPath::fixed("/admin")).into()
         } else {
@@ -158,7 +161,7 @@ impl OperatorForm {
 
 impl FromPageRequest for OperatorForm {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
-        let session = session_or_sign_in(request)?;
+        let session = session_or_sign_in(request).await?;
         let same_origin = RequestContext::of(request)?.same_origin;
         // A form of another site is rejected before it is read.
         CsrfCheck::Anonymous { same_origin }.check()?;

@@ -44,7 +44,7 @@ pub(super) async fn sign_in(
     let visitor = form.visitor();
     let access = &console(visitor.context())?.access;
     let token = form.fields().get("token").unwrap_or_default();
-    let (status, problem) = match access.sign_in(client, token) {
+    let (status, problem) = match access.sign_in(client, token).await {
         Ok(Some(session)) => {
             let path = LocalPath::fixed("/admin");
             let response = PageResponse::redirect(&path, Notice::OperatorSignedIn);
@@ -65,7 +65,7 @@ pub(super) async fn sign_in(
 
 /// Signs the operator out.
 pub(super) async fn sign_out(form: OperatorForm) -> PageResult {
-    let cookie = form.session().sign_out()?;
+    let cookie = form.session().sign_out().await?;
     let path = LocalPath::fixed("/admin");
     Ok(PageResponse::redirect(&path, Notice::SignedOut).with_cookie(&cookie))
 }

@@ -1,5 +1,6 @@
-//! Values that can be used once at all servers together, or for one purpose: tickets and used
-//! assertions, by their digests. None is forgotten before it expires.
+//! Values that can be used once at all servers together, or for one purpose, by their digests:
+//! tickets, used assertions, sessions of operators, finished sign-ins. None is forgotten before it
+//! expires.
 
 use presence_core::{UnixMillis, UserId};
 
@@ -14,6 +15,10 @@ pub enum OneTimeKind {
     Ticket,
     /// A used assertion, whose content is its purpose.
     Assertion,
+    /// The session of an operator, whose content is the digest of the operator's token.
+    OperatorSession,
+    /// A sign-in of a browser that was finished.
+    SignIn,
 }
 
 /// A value to be stored.
@@ -22,7 +27,7 @@ pub struct NewOneTimeValue<'a> {
     pub kind: OneTimeKind,
     /// The digest.
     pub digest: [u8; 32],
-    /// The user whose quota it uses.
+    /// The user, or another number, whose quota it uses.
     pub owner: UserId,
     /// The content.
     pub content: &'a [u8],
@@ -46,6 +51,8 @@ impl OneTimeKind {
         match self {
             Self::Ticket => 0,
             Self::Assertion => 1,
+            Self::OperatorSession => 2,
+            Self::SignIn => 3,
         }
     }
 }

@@ -39,6 +39,9 @@ CREATE TABLE one_time_values (
 CREATE INDEX one_time_values_owner ON one_time_values (kind, owner);
 CREATE INDEX one_time_values_expires_at ON one_time_values (expires_at);
 
+-- Keys that all servers must have, unless they have a file with a secret.
+CREATE TABLE server_keys (name text PRIMARY KEY, key bytea NOT NULL);
+
 -- The time since which the live tables were filled.
 CREATE UNLOGGED TABLE live_epoch (
   is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
