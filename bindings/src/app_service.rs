@@ -142,6 +142,12 @@ pub enum AppServiceEvent {
         /// The number of older receipts that were dropped because the app pulled too slowly.
         lost: u64,
     },
+    /// The server cannot see changes of users from now on, or can again.
+    Stale {
+        /// Is true while what is known may be out of date. It is false after the updates that were
+        /// missed, or once the connection is lost.
+        is_stale: bool,
+    },
 }
 
 impl AppServiceEvent {
@@ -163,6 +169,7 @@ impl AppServiceEvent {
                 receipts: receipts.receipts.into_iter().map(Into::into).collect(),
                 lost: receipts.lost,
             }),
+            Sdk::Stale(is_stale) => Some(Self::Stale { is_stale }),
             _ => None,
         }
     }

@@ -141,6 +141,9 @@ impl PresenceMap {
                 let presence = updates(presence)?;
                 presence_client::AppServiceEvent::Updates(Updates { presence, cursor })
             }
+            AppServiceEvent::Stale { is_stale } => {
+                presence_client::AppServiceEvent::Stale(is_stale)
+            }
             AppServiceEvent::Receipts { .. } => return Ok(Vec::new()),
         };
         let changes = match &mut *self.lock() {

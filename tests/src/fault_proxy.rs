@@ -49,9 +49,14 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts a proxy to a server.
     pub async fn to(server: &Server) -> Self {
+        Self::to_address(server.address()).await
+    }
+
+    /// Starts a proxy to an address.
+    pub async fn to_address(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let upstream = Arc::new(Mutex::new(server.address()));
+        let upstream = Arc::new(Mutex::new(upstream));
         let (mode, receiver) = watch::channel(ProxyMode::Forward);
         let connections = Arc::<AtomicUsize>::default();
         let mut task = JoinSet::new();

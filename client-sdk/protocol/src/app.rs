@@ -250,7 +250,7 @@ mod replies;
 
 pub use replies::{
     NotifyResult, NotifySummary, QueryResult, QueuedNotification, Receipt, ReceiptState,
-    StreamFrameRef, auth_ok, notify_reply, query_ok, single_update,
+    StreamFrameRef, auth_ok, notify_reply, query_ok, single_update, stale,
 };
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ pub enum AppServiceEvent {
     Updates(Updates),
     /// Final results of notifications.
     Receipts(Receipts),
+    /// True if the server cannot see changes of users from now on, so that what is known may be out
+    /// of date. False once it can, after the updates that were missed, or once the connection is
+    /// lost. A slow application gets only what is true.
+    Stale(bool),
 }
 
 /// All visible users who are not offline, at one moment. A user who is absent is offline.

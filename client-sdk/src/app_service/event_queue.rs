@@ -33,6 +33,10 @@ pub(super) struct AppServiceEventQueue {
     updates_merged: u64,
     /// The cursor of the last frame that arrived.
     cursor: Option<String>,
+    /// Set while the server cannot see changes.
+    is_stale: bool,
+    /// Set if the application was told so.
+    told_stale: bool,
     ended: bool,
 }
 
@@ -56,9 +60,15 @@ impl AppServiceEventQueue {
         self.state = Some(state);
     }
 
-    /// Discards a snapshot that is not complete, since its socket is lost.
-    pub(super) fn discard_partial_snapshot(&mut self) {
-        self.partial_snapshot = None;
+    /// Discards what a lost socket has begun: a snapshot that is not complete, and that its server
+    /// could not see changes.
+    pub(super) fn forget_socket(&mut self) {
+        (self.partial_snapshot, self.is_stale) = (None, false);
+    }
+
+    /// Records whether the server cannot see changes.
+    pub(super) fn set_stale(&mut self, is_stale: bool) {
+        self.is_stale = is_stale;
     }
 
     pub(super) fn add(&mut self, frame: StreamFrame) {
@@ -130,6 +140,9 @@ impl AppServiceEventQueue {
         if !is_end && let Some(state) = self.state.take() {
             return Some(Pulled::Event(AppServiceEvent::State(state)));
         }
+        if self.is_stale && !self.told_stale {
+            return Some(self.tell_stale());
+        }
         if let Some(snapshot) = self.snapshot.take() {
             return Some(Pulled::Event(AppServiceEvent::Snapshot(snapshot)));
         }
@@ -144,8 +157,16 @@ impl AppServiceEventQueue {
             let lost = std::mem::take(&mut self.receipts_lost);
             return Some(Pulled::Event(AppServiceEvent::Receipts(Receipts { receipts, lost })));
         }
+        if self.is_stale != self.told_stale {
+            return Some(self.tell_stale());
+        }
         self.ended = is_end;
         self.state.take().map(|end| Pulled::Event(AppServiceEvent::State(end)))
+    }
+
+    fn tell_stale(&mut self) -> Pulled<AppServiceEvent> {
+        self.told_stale = self.is_stale;
+        Pulled::Event(AppServiceEvent::Stale(self.is_stale))
     }
 }
 
@@ -212,6 +233,25 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_cannot_see_is_told_before_and_one_that_can_after_the_updates() {
+        let mut queue = queue();
+        queue.add(frame(vec![presence(1, 5)], "a"));
+        queue.set_stale(true);
+        let stale = |is_stale| Some(Pulled::Event(AppServiceEvent::Stale(is_stale)));
+        assert_eq!(queue.pull(), stale(true));
+        queue.set_stale(false);
+        assert_eq!(updates(&mut queue).presence, [presence(1, 5)]);
+        assert_eq!((queue.pull(), queue.pull()), (stale(false), None));
+        queue.set_stale(true);
+        queue.set_stale(false);
+        assert_eq!(queue.pull(), None, "what is over is not told");
+        queue.set_stale(true);
+        assert_eq!(queue.pull(), stale(true));
+        queue.forget_socket();
+        assert_eq!((queue.pull(), queue.pull()), (stale(false), None));
+    }
+
+    #[test]
     fn an_older_version_never_replaces_a_newer_one() {
         let mut queue = queue();
         queue.add(frame(vec![presence(1, 5)], "a"));
@@ -237,7 +277,7 @@ mod tests {
         let mut queue = queue();
         queue.add(frame(vec![], "a"));
         queue.add(page(vec![presence(1, 2)], true));
-        queue.discard_partial_snapshot();
+        queue.forget_socket();
         assert_eq!((queue.pull(), queue.cursor()), (None, Some("a")));
         queue.add(page(vec![presence(2, 2)], false));
         assert_eq!(snapshot(&mut queue).presence, [presence(2, 2)]);

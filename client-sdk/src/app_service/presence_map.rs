@@ -17,6 +17,7 @@ use crate::state::ConnectionState;
 pub struct PresenceMap {
     users: HashMap<Puid, OpenPresence>,
     is_live: bool,
+    is_stale: bool,
 }
 
 /// The change of one user by an event.
@@ -37,7 +38,7 @@ impl PresenceMap {
 
     /// Returns a map of users who were not offline. It is not live before the next event.
     pub(super) fn from_users(users: impl Iterator<Item = OpenPresence>) -> Self {
-        Self { users: users.map(|user| (user.uid, user)).collect(), is_live: false }
+        Self { users: users.map(|user| (user.uid, user)).collect(), ..Self::default() }
     }
 
     /// Applies an event, and returns the changes: differences of status or text, and revoked
@@ -56,6 +57,10 @@ impl PresenceMap {
             AppServiceEvent::Updates(updates) => {
                 self.is_live = true;
                 updates.presence.iter().filter_map(|presence| self.update(presence)).collect()
+            }
+            AppServiceEvent::Stale(is_stale) => {
+                self.is_stale = *is_stale;
+                Vec::new()
             }
             AppServiceEvent::Receipts(_) => Vec::new(),
         }
@@ -86,10 +91,10 @@ impl PresenceMap {
         self.users.is_empty()
     }
 
-    /// Returns true if a snapshot or update has arrived since the channel was last connected. If
-    /// not, the map shows the earlier presence.
+    /// Returns true if a snapshot or update has arrived since the channel was last connected, and
+    /// the server can see changes. If not, the map shows the earlier presence.
     pub fn is_live(&self) -> bool {
-        self.is_live
+        self.is_live && !self.is_stale
     }
 
     fn update(&mut self, after: &OpenPresence) -> Option<PresenceChange> {

@@ -190,6 +190,7 @@ impl ProtocolState for AppServiceProtocol {
                 self.unreadable.skip_entries(frame.presence.skipped + frame.receipts.skipped);
                 self.events.add(frame);
             }
+            ServerToAppService::Stale(is_stale) => self.events.set_stale(is_stale),
             ServerToAppService::Unknown => {}
         }
         Ok(())
@@ -197,7 +198,7 @@ impl ProtocolState for AppServiceProtocol {
 
     fn handle_disconnect(&mut self, disconnect: Disconnect) -> NextStep {
         self.phase = AppServicePhase::Open;
-        self.events.discard_partial_snapshot();
+        self.events.forget_socket();
         if !disconnect.is_caused_by_credential() {
             return disconnect.next_step();
         }

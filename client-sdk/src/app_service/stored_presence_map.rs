@@ -139,7 +139,9 @@ impl MapState {
         let cursor = match event {
             AppServiceEvent::Snapshot(snapshot) => Some(&snapshot.cursor),
             AppServiceEvent::Updates(updates) => Some(&updates.cursor),
-            AppServiceEvent::State(_) | AppServiceEvent::Receipts(_) => None,
+            AppServiceEvent::State(_)
+            | AppServiceEvent::Receipts(_)
+            | AppServiceEvent::Stale(_) => None,
         };
         if let Some(cursor) = cursor {
             self.cursor.clone_from(cursor);

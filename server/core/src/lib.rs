@@ -6,9 +6,9 @@
 //! user ([`roster`]), those that a user has ended ([`EndedDevices`]), a part of the users with
 //! their deadlines ([`shard`]), the updates of one Application with its holds of receipts
 //! ([`stream`]) and their readers ([`reader`]), the phases of a device connection ([`phase`]), the
-//! limit on ignored `slow_down` ([`violation_window`]), the last check of a user ([`checks`]), rates
-//! by key ([`token_buckets`]), the memory of what was used ([`expiring_map`]), and the limit on
-//! repeated log lines ([`log_limit`]).
+//! limit on ignored `slow_down` ([`violation_window`]), the last check of a user ([`checks`]),
+//! rates by key ([`token_buckets`]), the memory of what was used ([`expiring_map`]), and the limit
+//! on repeated log lines ([`log_limit`]).
 
 pub mod checks;
 pub mod clock;

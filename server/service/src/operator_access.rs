@@ -105,14 +105,19 @@ impl OperatorAccess {
             tracing::warn!("operator.refused");
             return Ok(None);
         }
-        let session = secret::generate(SecretKind::OperatorSession);
-        self.open(secret::sha256(session.expose_secret())).await?;
-        tracing::info!("operator.signed_in");
-        Ok(Some(session))
+        self.open().await.map(Some)
     }
 
-    /// Opens the session with this digest.
-    async fn open(&self, digest: [u8; 32]) -> Result<(), ApiError> {
+    /// Opens a session, and returns its token.
+    async fn open(&self) -> Result<SecretString, ApiError> {
+        let session = secret::generate(SecretKind::OperatorSession);
+        self.record(secret::sha256(session.expose_secret())).await?;
+        tracing::info!("operator.signed_in");
+        Ok(session)
+    }
+
+    /// Records the session with this digest.
+    async fn record(&self, digest: [u8; 32]) -> Result<(), ApiError> {
         let live = match &self.sessions {
             OpenSessions::Own(own) => {
                 own.insert(digest, self.clock.steady() + self.session_lifetime);

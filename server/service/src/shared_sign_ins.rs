@@ -1,4 +1,5 @@
-//! What servers of one database have in common for the sign-ins of browsers at providers.
+//! The things that servers of one database have in common for the sign-ins of browsers at
+//! providers.
 
 use std::sync::Arc;
 

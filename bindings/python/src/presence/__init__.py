@@ -59,6 +59,7 @@ from ._events import (
     AppServiceEvent,
     ReceiptsEvent,
     SnapshotEvent,
+    StaleEvent,
     StateEvent,
     UpdatesEvent,
 )
@@ -224,6 +225,7 @@ __all__ = [
     "SnapshotEvent",
     "Socks5Proxy",
     "StateChange",
+    "StaleEvent",
     "StateEvent",
     "StorageCounters",
     "TimedOutError",

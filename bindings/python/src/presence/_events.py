@@ -59,5 +59,15 @@ class ReceiptsEvent:
     """The number of older receipts that were dropped because the program pulled too slowly."""
 
 
-AppServiceEvent: TypeAlias = StateEvent | SnapshotEvent | UpdatesEvent | ReceiptsEvent
+@mirrors(native.AppServiceEvent.STALE)
+@dataclasses.dataclass(frozen=True, slots=True)
+class StaleEvent:
+    """The server cannot see changes of users from now on, or can again."""
+
+    is_stale: bool
+    """Is true while what is known may be out of date. It is false after the updates that were
+    missed, or once the connection is lost."""
+
+
+AppServiceEvent: TypeAlias = StateEvent | SnapshotEvent | UpdatesEvent | ReceiptsEvent | StaleEvent
 """An event of the channel of a back end."""

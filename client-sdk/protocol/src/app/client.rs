@@ -25,6 +25,8 @@ pub enum ServerToAppService {
     Error(ApiError, Option<u64>),
     /// A frame of the stream.
     Stream(StreamFrame),
+    /// The server cannot see changes of presence from now on, or can again.
+    Stale(bool),
     /// A frame that this version does not know, to be skipped.
     Unknown,
 }
@@ -59,6 +61,7 @@ struct RawFrameKind<'a> {
     action: Option<&'a RawValue>,
     presence: Option<&'a RawValue>,
     receipts: Option<&'a RawValue>,
+    stale: Option<&'a RawValue>,
 }
 
 /// Parses a frame from the server. An unknown one is [`ServerToAppService::Unknown`].
@@ -74,7 +77,8 @@ pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> 
     if raw.presence.is_some() || raw.receipts.is_some() {
         return serde_json::from_str(text).map(ServerToAppService::Stream);
     }
-    Ok(ServerToAppService::Unknown)
+    let stale = raw.stale.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Ok(stale.map_or(ServerToAppService::Unknown, ServerToAppService::Stale))
 }
 
 #[derive(Deserialize)]

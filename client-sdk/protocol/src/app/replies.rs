@@ -174,6 +174,16 @@ impl StreamFrameRef<'_> {
     }
 }
 
+/// Returns a frame of `presence.v1` that says whether the server cannot see changes of presence at
+/// the moment, so that what it has sent may be out of date.
+pub fn stale(is_stale: bool) -> String {
+    #[derive(Serialize)]
+    struct Stale {
+        stale: bool,
+    }
+    to_json(&Stale { stale: is_stale })
+}
+
 /// Returns a frame with one update, in the format of 2013, which has no causes.
 pub fn single_update(update: &PresenceUpdate) -> String {
     to_json(&PresenceUpdate { cause: None, ..update.clone() })

@@ -28,7 +28,7 @@ impl LoggedChange {
     }
 }
 
-/// What an entry of the log says.
+/// The content of an entry of the log.
 pub(crate) enum LogItem {
     Update(LoggedChange),
     /// The changes of all users at once, when the Application was switched on or off.

@@ -36,8 +36,8 @@ pub trait FinishedSignIns: Send + Sync {
     fn add<'a>(&'a self, sign_in: FinishedSignIn<'a>) -> Recorded<'a>;
 }
 
-/// What servers have in common so that a browser can begin a sign-in at one and finish it at
-/// another.
+/// The things that servers have in common so that a browser can begin a sign-in at one and finish
+/// it at another.
 #[derive(Clone)]
 pub struct SharedSignIns {
     /// The key with which the states of sign-ins are encrypted.

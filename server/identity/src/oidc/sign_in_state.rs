@@ -78,10 +78,10 @@ pub(super) struct SignInStates {
 
 /// The record of finished sign-ins.
 enum Finished {
-    /// That of a server that is alone, by seeds, each with the e-mail that was signed in. Only
+    /// The record of a server that is alone, by seeds, each with the e-mail that was signed in. Only
     /// somebody whom a provider vouches for can add one.
     Own(Mutex<ExpiringMap<String, String, ()>>),
-    /// That of several servers.
+    /// The record of several servers.
     Shared(SharedSignIns),
 }
 

@@ -26,6 +26,7 @@ mod checks;
 mod database_clock;
 mod registry;
 mod seats;
+mod sight;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -49,6 +50,7 @@ use database_clock::DatabaseClock;
 use followed::FollowedStreams;
 use lane::Lane;
 use registry::Registry;
+use sight::Sight;
 
 /// The settings of a server that shares presence.
 pub(crate) struct SharedSettings {
@@ -81,6 +83,7 @@ pub(crate) struct SharedHub {
     lane: Lane,
     followed: FollowedStreams,
     checks: CheckLog,
+    sight: Sight,
     meters: HubMeters,
     draining: CancellationToken,
 }
@@ -110,6 +113,7 @@ impl SharedHub {
             identity: RwLock::new(Identity { epoch, node: node.id }),
             lane: Lane::default(),
             checks: CheckLog::default(),
+            sight: Sight::new(clock.steady()),
             registry: Registry::default(),
             meters: HubMeters::default(),
             draining: CancellationToken::new(),

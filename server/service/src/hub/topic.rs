@@ -8,7 +8,7 @@ use presence_core::model::Grant;
 use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
 use presence_core::stream::Stream;
 use presence_core::{Clock, UnixMillis};
-use presence_protocol::app::{StreamFrameRef, single_update};
+use presence_protocol::app::{self, StreamFrameRef, single_update};
 use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
 use super::checks::Checks;
@@ -31,6 +31,8 @@ struct Inner {
     /// The number of the socket that was subscribed last.
     last_number: u64,
     shared: Option<SharedFrames>,
+    /// Set while the server cannot see changes.
+    is_stale: bool,
     checks: Checks,
     /// The time since the last change of the stream.
     since_change: Stopwatch,
@@ -80,6 +82,7 @@ impl Topic {
                 sockets: Vec::new(),
                 last_number: 0,
                 shared: None,
+                is_stale: false,
                 checks: Checks::default(),
                 since_change: Stopwatch::start(),
                 change_reads: 0,
@@ -145,7 +148,8 @@ impl Topic {
             let number = inner.last_number;
             inner.sockets.push(SubscribedSocket { number, key_id, waker });
             let reader = open(&inner.stream);
-            Ok(Subscription { topic: Arc::clone(self), number, reader, guard: None })
+            let topic = Arc::clone(self);
+            Ok(Subscription { topic, number, reader, told_stale: false, guard: None })
         })
     }
 
@@ -161,6 +165,15 @@ impl Topic {
     /// Returns the keys of the open sockets.
     pub(crate) fn keys(&self) -> Vec<i64> {
         self.with(|inner| inner.sockets.iter().map(|socket| socket.key_id).collect())
+    }
+
+    /// Lets the sockets know that the server cannot see changes from now on, or can again: then
+    /// what was missed is in the stream before.
+    pub(super) fn set_stale(&self, is_stale: bool) {
+        self.with(|inner| {
+            inner.is_stale = is_stale;
+            inner.sockets.iter().for_each(|socket| socket.waker.wake());
+        });
     }
 
     /// Wakes all sockets.
@@ -250,6 +263,8 @@ pub struct Subscription {
     topic: Arc<Topic>,
     number: u64,
     reader: Reader,
+    /// Set if the socket knows that the server cannot see changes.
+    told_stale: bool,
     /// The value that is dropped with the subscription, if there is one.
     guard: Option<Box<dyn Send + Sync>>,
 }
@@ -267,8 +282,16 @@ impl Subscription {
     ///
     /// The code to close with if the socket reads too slowly.
     pub fn next_frames(&mut self, warming_up: bool) -> Result<Vec<Bytes>, CloseCode> {
-        let Self { topic, reader, .. } = self;
-        topic.with(|inner| next_frames(inner, reader, warming_up))
+        let Self { topic, reader, told_stale, .. } = self;
+        topic.with(|inner| {
+            let frames = next_frames(inner, reader, warming_up)?;
+            let is_paged = reader.format() != WireFormat::Plain;
+            if frames.is_empty() && is_paged && *told_stale != inner.is_stale {
+                *told_stale = inner.is_stale;
+                return Ok(vec![app::stale(inner.is_stale).into()]);
+            }
+            Ok(frames)
+        })
     }
 }
 

@@ -123,6 +123,10 @@ fn to_app(example: &str, expected: &str) -> &'static str {
             "receipts"
         }
         app::client::ServerToAppService::Stream(_) => "batch",
+        app::client::ServerToAppService::Stale(is_stale) => {
+            assert_eq!(app::stale(is_stale), reordered(example, &app::stale(is_stale)));
+            "stale"
+        }
         app::client::ServerToAppService::Unknown => "unknown",
     }
 }

@@ -12,7 +12,7 @@ use presence_core::model::ApplicationState;
 use presence_core::roster::ConnectionNumber;
 use presence_protocol::{AppId, CloseCode};
 use presence_store::{Announced, Notes, NotesReader, PENDING_PAGE, StoreError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::SharedHub;
 use super::seats::Seat;
@@ -21,6 +21,8 @@ use crate::mailbox::PendingDelivery;
 
 /// The time after which a server asks for what it was not told.
 const POLL: Duration = Duration::from_secs(1);
+/// The time between two looks at whether changes are seen.
+const SIGHT: Duration = Duration::from_millis(250);
 /// The maximum number of users that are looked at together.
 const USERS: usize = 500;
 
@@ -54,6 +56,7 @@ impl SharedHub {
         } else {
             self.look_everywhere().await?;
         }
+        self.see().await?;
         loop {
             // Asking after a second of silence finds what was not announced.
             let announced = timeout(POLL, announcements.next()).await;
@@ -67,6 +70,32 @@ impl SharedHub {
                     self.read_notes(reader).await?;
                     self.catch_up_all().await?;
                 }
+            }
+            self.see().await?;
+        }
+    }
+
+    /// Records that what was announced was read. After some time without an answer everything is
+    /// looked at, before the sockets know that this server sees changes again.
+    async fn see(self: &Arc<Self>) -> Result<(), StoreError> {
+        if self.sight.is_stale() {
+            self.look_everywhere().await?;
+        }
+        if self.sight.see(self.clock.steady()) {
+            tracing::info!("live.sees_again");
+            self.followed.topics().iter().for_each(|(_, topic)| topic.set_stale(false));
+        }
+        Ok(())
+    }
+
+    /// Lets the sockets know when changes are not seen for too long, forever.
+    pub(super) async fn run_sight(&self) {
+        let mut looks = interval(SIGHT);
+        loop {
+            looks.tick().await;
+            if self.sight.becomes_stale(self.clock.steady()) {
+                tracing::warn!("live.stale: the database does not answer");
+                self.followed.topics().iter().for_each(|(_, topic)| topic.set_stale(true));
             }
         }
     }

@@ -83,7 +83,7 @@ impl SharedHub {
     ) -> Result<Vec<SeenByApplication>, StoreError> {
         let pairs: Vec<(AppId, Puid)> =
             grants.iter().map(|(grant, _)| (grant.app, grant.puid)).collect();
-        // What this server has answered before is written before it is read.
+        // The checks that this server has answered are written before they are read.
         self.checks.write(&self.live).await?;
         let statuses = self.live.statuses(&pairs).await?;
         let checks = self.live.checks(&pairs).await?;

@@ -39,6 +39,7 @@ impl SharedHub {
                 self.run_membership(),
                 self.run_ticks(),
                 self.run_trims(),
+                self.run_sight(),
                 self.checks.run(&self.live),
             );
         };
