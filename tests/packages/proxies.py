@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import aiohttp
 
@@ -38,7 +39,7 @@ class Node:
 
     def __init__(self, program: str, folder: pathlib.Path, database: str, public_url: str, address="127.0.0.1:0"):
         self.arguments = (program, folder, database, public_url)
-        self.log = tempfile.NamedTemporaryFile(dir=folder, suffix=".log", mode="w+")
+        self.log = (folder / f"{time.monotonic_ns()}.log").open("w")
         command = [CHILD, program, "--dev", f"--listen={address}", "--metrics-listen=127.0.0.1:0"]
         command += [f"--database={database}", f"--public-url={public_url}", "--trusted-proxies=127.0.0.1"]
         command += [f"--drain-seconds={DRAIN_SECONDS}", f"--ping-seconds={PING_SECONDS}"]
@@ -77,7 +78,11 @@ class Proxy:
 
     def client(self, address: str) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(local_addr=(address, 0), ssl=False, force_close=True)
-        return aiohttp.ClientSession(self.url, connector=connector)
+        # Each server has a development issuer of its own. HAProxy sends a client with its cookie to the
+        # same server again, and nginx by the client's address.
+        cookies = aiohttp.CookieJar(unsafe=True)
+        timeout = aiohttp.ClientTimeout(LIMIT)
+        return aiohttp.ClientSession(self.url, connector=connector, cookie_jar=cookies, timeout=timeout)
 
     async def device(self, http: aiohttp.ClientSession, name: str) -> aiohttp.ClientWebSocketResponse:
         """Opens a Device Presence Channel, and reports that the user is online."""
@@ -182,12 +187,13 @@ def port(listening: socket.socket) -> int:
     return listening.getsockname()[1]
 
 
-def start_haproxy(listening: socket.socket, nodes: list[Node]) -> subprocess.Popen:
+def start_haproxy(listening: socket.socket, nodes: list[Node], folder: pathlib.Path) -> subprocess.Popen:
     # The third server does not exist: the health check takes it out.
     names = {f"PRESENCE_NODE{number}": node.address for number, node in enumerate(nodes, 1)}
     environment = {**os.environ, **names, "PRESENCE_NODE3": "127.0.0.1:1", "PRESENCE_BIND": f"fd@{listening.fileno()}"}
-    command = [CHILD, shutil.which("haproxy", path="/usr/sbin:/usr/bin"), "-db", "-q", "-f", PACKAGING / "haproxy.cfg"]
-    return subprocess.Popen(command, env=environment, pass_fds=[listening.fileno()])
+    command = [CHILD, shutil.which("haproxy", path="/usr/sbin:/usr/bin"), "-db", "-f", PACKAGING / "haproxy.cfg"]
+    log = (folder / "haproxy.log").open("w")
+    return subprocess.Popen(command, env=environment, pass_fds=[listening.fileno()], stderr=log)
 
 
 def start_nginx(listening: socket.socket, nodes: list[Node], folder: pathlib.Path) -> subprocess.Popen:
@@ -246,7 +252,8 @@ async def main(program: str) -> None:
         stack.callback(lambda: [node.stop() for node in nodes])
         nodes += [Node(program, folder, url, haproxy.url)]
         nodes += [Node(program, folder, url, haproxy.url)]
-        for process in start_haproxy(listeners[0], nodes), start_nginx(listeners[1], nodes, folder):
+        for start, listening in zip([start_haproxy, start_nginx], listeners):
+            process = start(listening, nodes, folder)
             stack.callback(lambda process=process: (process.terminate(), process.wait(LIMIT)))
         addresses = zip(proxies, CLIENTS)
         await asyncio.gather(*(passes_addresses_and_hides_figures(proxy, nodes, address) for proxy, address in addresses))
