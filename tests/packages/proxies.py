@@ -78,8 +78,8 @@ class Proxy:
 
     def client(self, address: str) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(local_addr=(address, 0), ssl=False, force_close=True)
-        # Each server has a development issuer of its own. HAProxy sends a client with its cookie to the
-        # same server again, and nginx by the client's address.
+        # Each server has a development issuer of its own. HAProxy finds a client's server by its
+        # cookie, and nginx by the address of the client.
         cookies = aiohttp.CookieJar(unsafe=True)
         timeout = aiohttp.ClientTimeout(LIMIT)
         return aiohttp.ClientSession(self.url, connector=connector, cookie_jar=cookies, timeout=timeout)
