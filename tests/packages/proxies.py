@@ -45,14 +45,18 @@ class Node:
         command += [f"--drain-seconds={DRAIN_SECONDS}", f"--ping-seconds={PING_SECONDS}"]
         command += ["--log=info,presence_server=debug", "--log-format=json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
+
+    def started(self) -> "Node":
+        """Waits until the server listens."""
         lines = [self.process.stdout.readline() for _ in range(2)]
         if not all(" on http://" in line for line in lines):
             sys.exit(f"the server does not start: {lines} {pathlib.Path(self.log.name).read_text()}")
         self.url, self.metrics = (line.split(" on ")[1].split(",")[0].strip() for line in lines)
         self.address = self.url.removeprefix("http://")
+        return self
 
     def restarted(self) -> "Node":
-        return Node(*self.arguments, address=self.address)
+        return Node(*self.arguments, address=self.address).started()
 
     async def opened(self, http: aiohttp.ClientSession) -> int:
         """Returns the number of sockets of devices that were opened."""
@@ -250,8 +254,10 @@ async def main(program: str) -> None:
         proxies = [haproxy, nginx]
         nodes = []
         stack.callback(lambda: [node.stop() for node in nodes])
-        nodes += [Node(program, folder, url, haproxy.url)]
-        nodes += [Node(program, folder, url, haproxy.url)]
+        # At the same time, on an empty database.
+        nodes += [Node(program, folder, url, haproxy.url) for _ in range(2)]
+        for node in nodes:
+            node.started()
         for start, listening in zip([start_haproxy, start_nginx], listeners):
             process = start(listening, nodes, folder)
             stack.callback(lambda process=process: (process.terminate(), process.wait(LIMIT)))
