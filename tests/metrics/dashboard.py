@@ -17,6 +17,9 @@ import threading
 import time
 
 import aiohttp
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 HERE = pathlib.Path(__file__).resolve()
 CHILD = HERE.parents[1] / "child"
@@ -55,6 +58,10 @@ async def main(program: str) -> None:
 
 def check_form(dashboard: dict):
     """Yields what Grafana would show wrongly."""
+    # The types of Grafana keep what they know.
+    register_default_plugins()
+    known = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
+    yield from (f"{path} is unknown to Grafana" for path in lost(dashboard, known, "dashboard"))
     panels = dashboard["panels"]
     ids = [panel["id"] for panel in panels]
     if len(set(ids)) != len(ids):
@@ -75,6 +82,18 @@ def check_form(dashboard: dict):
         taken |= cells
         if panel["type"] != "row" and not panel.get("description"):
             yield f"{panel['title']} has no description"
+
+
+def lost(before, after, path: str):
+    """Yields the paths of values that are not in `after`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            yield from lost(value, after.get(key), f"{path}.{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (one, other) in enumerate(zip(before, after)):
+            yield from lost(one, other, f"{path}[{number}]")
+    elif before != after:
+        yield path
 
 
 def expressions(dashboard: dict):
@@ -261,7 +280,7 @@ async def check_variables(api: aiohttp.ClientSession, dashboard: dict):
     for variable in dashboard["templating"]["list"]:
         if variable["type"] != "query":
             continue
-        series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"]).groups()
+        series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()
         series = series.replace("$job", "presence")
         async with api.get(f"/api/v1/label/{label}/values", params={"match[]": series}) as answer:
             if not (await answer.json())["data"]:
