@@ -78,8 +78,8 @@ pub(super) struct SignInStates {
 
 /// The record of finished sign-ins.
 enum Finished {
-    /// The record of a server that is alone, by seeds, each with the e-mail that was signed in. Only
-    /// somebody whom a provider vouches for can add one.
+    /// The record of a server that is alone, by seeds, each with the e-mail that was signed in.
+    /// Only somebody whom a provider vouches for can add one.
     Own(Mutex<ExpiringMap<String, String, ()>>),
     /// The record of several servers.
     Shared(SharedSignIns),
