@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use presence_service::operator_access::{self, OperatorTokenDigest};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::output::{
@@ -68,6 +68,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// Copies a SQLite database to a PostgreSQL database without users, for a server that moves.
+    /// No server may use either of them. A copy that fails leaves no row, and can be repeated.
+    Copy {
+        /// The PostgreSQL database, as a URL.
+        #[arg(long, value_name = "URL", env = "PRESENCE_COPY_TO", hide_env_values = true)]
+        to: SecretString,
+    },
 }
 
 impl Cli {
@@ -107,6 +114,7 @@ impl Cli {
             Command::Serve => block_on(serve(settings)),
             Command::Check => block_on(check::run(settings)),
             Command::Backup { to } => block_on(database::back_up(settings, to)),
+            Command::Copy { to } => block_on(database::copy(settings, to)),
             Command::Assertion { email, audience } => {
                 block_on(assertion(settings, email, audience))
             }

@@ -3,6 +3,7 @@
 mod addresses;
 mod backups;
 mod command_line;
+mod copies;
 mod limits;
 mod log_output;
 mod logs;

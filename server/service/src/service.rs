@@ -10,7 +10,7 @@ use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_identity::oidc::SharedSignIns;
 use presence_protocol::{ApiError, Errno};
-use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
+use presence_store::{Backup, DatabaseCopy, Inspection, Store, StoreError, Writer, WriterTask};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::api_keys::ApiKeys;
 use crate::app_services::AppServices;
 use crate::applications::Applications;
 use crate::attempts::AttemptCounter;
+use crate::clock::SystemClock;
 use crate::devices::Devices;
 use crate::domains::Domains;
 use crate::grants::Grants;
@@ -161,7 +162,7 @@ impl PresenceService {
         let (uses, settings) = (Arc::default(), Arc::new(settings));
         let shared = SharedParts { store, writer, uses, hub, clock, settings, grant_rate, changes };
         let proofs = shared.proofs(verifier);
-        proofs.verifier.used().restore(ended);
+        proofs.verifier.used().restore(ended).await?;
         Ok((Arc::new(Self::new(shared, proofs, domain_client)), task))
     }
 
@@ -388,6 +389,15 @@ impl PresenceService {
     /// The reason why the copy failed.
     pub async fn back_up_database(url: &str, to: &Path) -> Result<Backup, StoreError> {
         Store::back_up(url, to).await
+    }
+
+    /// Copies a SQLite database to a PostgreSQL database without users. No server may use either.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the copy failed: then it has left no row.
+    pub async fn copy_database(url: &str, to: &str) -> Result<DatabaseCopy, StoreError> {
+        Store::copy(url, to, SystemClock::default().now()).await
     }
 
     fn prune(&self) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use presence_core::expiring_map::{ExpiringMap, MapLimits, Moment};
 use presence_core::{Clock, UnixMillis, UserId};
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::{Live, NewOneTimeValue, OneTimeKind, OneTimeOutcome, Store};
+use presence_store::{Live, NewOneTimeValue, OneTimeKind, OneTimeOutcome, Store, StoreError};
 
 use crate::errors::from_store;
 use crate::rates::slow_down;
@@ -100,11 +100,21 @@ impl UsedAssertions {
         }
     }
 
-    /// Records the assertions that an earlier run of the server has ended.
-    pub(crate) fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) {
-        if let Self::Own(used) = self {
-            used.restore(ended);
+    /// Records the assertions that an earlier run of the server has ended, also one whose database
+    /// was copied.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn restore(
+        &self,
+        ended: Vec<(UserId, EndedAssertion)>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Own(used) => used.restore(ended),
+            Self::Shared(used) => used.restore(ended).await?,
         }
+        Ok(())
     }
 }
 
@@ -122,6 +132,15 @@ pub(crate) struct SharedUsedAssertions {
 }
 
 impl SharedUsedAssertions {
+    async fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) -> Result<(), StoreError> {
+        let (kind, content) = (OneTimeKind::Assertion, Purpose::Ended.to_bytes());
+        for (owner, (digest, expires_at)) in ended {
+            let value = NewOneTimeValue { kind, digest, owner, content: &content, expires_at };
+            self.live.add_one_time(value, usize::MAX, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     async fn claim(
         &self,
         digest: [u8; 32],

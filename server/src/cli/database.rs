@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use presence_service::{Backup, Inspection, PresenceService, StoreError};
+use presence_service::{Backup, DatabaseCopy, Inspection, PresenceService, StoreError};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::output::{CommandError, failure, print};
 use crate::lifecycle::error::with_causes;
@@ -20,6 +21,16 @@ pub(super) async fn back_up(settings: Settings, to: PathBuf) -> Result<(), Comma
     let backup = PresenceService::back_up_database(&settings.database, &to);
     let Backup { schema, bytes } = backup.await.map_err(database_failure)?;
     print(&format!("backup: {}, {bytes} bytes, schema {schema}", to.display()))
+}
+
+/// Copies the database to PostgreSQL, and prints the number of rows of each table.
+pub(super) async fn copy(settings: Settings, to: SecretString) -> Result<(), CommandError> {
+    let copied = PresenceService::copy_database(&settings.database, to.expose_secret()).await;
+    let DatabaseCopy(tables) = copied.map_err(database_failure)?;
+    let rows = tables.iter().map(|(table, rows)| format!("copied: {table}, {rows} rows"));
+    let rows: Vec<String> = rows.collect();
+    print(&rows.join("\n"))?;
+    print("next: start the server with the new database, and keep the file until it works")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use presence_core::UnixMillis;
+
+use crate::copy::{self, DatabaseCopy};
 use crate::database_url::DatabaseUrl;
 use crate::error::StoreError;
 use crate::inspection::Inspection;
@@ -38,6 +41,23 @@ impl Store {
         match DatabaseUrl::parse(url, BUSY_TIMEOUT)? {
             DatabaseUrl::Sqlite(file) => sqlite::backup::back_up(&file, to).await,
             DatabaseUrl::Postgres(_) => Err(StoreError::OnlySqlite),
+        }
+    }
+
+    /// Copies all rows of a SQLite database to a PostgreSQL database without users. No server may
+    /// use either of them. The tables of both are migrated. A copy that fails leaves no row, and
+    /// can be repeated.
+    ///
+    /// # Errors
+    ///
+    /// `NoCopy`, `NotEmpty`, `InUse`, and those of [`Store::open`].
+    pub async fn copy(url: &str, to: &str, now: UnixMillis) -> Result<DatabaseCopy, StoreError> {
+        let parse = |url| DatabaseUrl::parse(url, BUSY_TIMEOUT);
+        match (parse(url)?, parse(to)?) {
+            (DatabaseUrl::Sqlite(file), DatabaseUrl::Postgres(database)) => {
+                copy::copy(&file, &database, now).await
+            }
+            (DatabaseUrl::Sqlite(_) | DatabaseUrl::Postgres(_), _) => Err(StoreError::NoCopy),
         }
     }
 }

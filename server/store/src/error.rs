@@ -76,6 +76,12 @@ pub enum StoreError {
     /// A backup cannot be written.
     #[error("the backup {} cannot be written: {}", .0.display(), .1)]
     NotBackedUp(PathBuf, String),
+    /// The database has users, so no other database is copied to it.
+    #[error("the database {0} is not empty: a copy needs a database without users")]
+    NotEmpty(String),
+    /// A copy is made from SQLite to PostgreSQL.
+    #[error("a copy is made from a sqlite: database to a postgres: database")]
+    NoCopy,
     /// Other servers that share the database have other settings.
     #[error("this server has {0}, and the servers that share the database have {1}")]
     OtherSettings(String, String),

@@ -22,6 +22,7 @@ mod users;
 mod uses;
 
 mod commands;
+mod copy;
 mod store;
 
 mod live;
@@ -48,6 +49,7 @@ mod error;
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
 pub use commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
+pub use copy::DatabaseCopy;
 pub use deadline::as_one_call;
 pub use development::DiscardedDevelopment;
 pub use ended_devices::DeviceEnd;

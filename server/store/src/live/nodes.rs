@@ -206,7 +206,7 @@ async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreEr
 async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Epoch, StoreError> {
     // Rows of the epoch before, which a crash of some tables only has left, count no more.
     let sql = "TRUNCATE live_nodes, live_users, live_connections, live_streams, live_now, \
-               live_log, live_sockets";
+               live_log, live_sockets, live_waiting, live_schedules, live_removed";
     db.execute_unprepared(sql).await?;
     let rows = query(db, "SELECT devices_connected FROM meta", []).await?;
     let row = rows.first().ok_or(StoreError::CorruptRow("meta"))?;

@@ -134,6 +134,11 @@ impl DatabaseFile {
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
+    /// Returns the URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path

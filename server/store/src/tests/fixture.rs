@@ -125,6 +125,22 @@ impl Fixture {
         Self::open_at(dir, &Cluster::shared().url(&name), NOW).await
     }
 
+    /// Returns one on SQLite, wherever the other tests run.
+    pub(super) async fn on_sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", dir.path().join("presence.db").display());
+        Self::open_at(dir, &url, NOW).await
+    }
+
+    /// Ends the writer and closes the database. Returns its folder.
+    pub(super) async fn close(self) -> TempDir {
+        let Self { dir, store, writer, mut tasks, .. } = self;
+        drop(writer);
+        while tasks.join_next().await.is_some() {}
+        store.close().await.unwrap();
+        dir
+    }
+
     pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
         let url = url(&dir);
         Self::open_at(dir, &url, now).await
