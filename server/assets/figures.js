@@ -88,6 +88,33 @@ function showState(text, status) {
   byId("state").className = `status ${status}`;
 }
 
+function cell(text, className) {
+  const element = document.createElement("td");
+  element.textContent = text;
+  if (className) element.className = className;
+  return element;
+}
+
+/** Shows the servers that share the database, and the sums of their connections. */
+function showServers(servers) {
+  byId("servers").hidden = servers.length === 0;
+  byId("servers").querySelector("tbody").replaceChildren(...servers.map((server) => {
+    const row = document.createElement("tr");
+    row.append(
+      cell(server.is_this ? `${server.name} (this one)` : server.name),
+      cell(server.version),
+      cell(server.state),
+      cell(`${whole.format(server.silent_seconds)} s ago`, "number"),
+      cell(whole.format(server.devices), "number"),
+      cell(whole.format(server.app_sockets), "number"),
+    );
+    return row;
+  }));
+  const sum = (name) => whole.format(servers.reduce((total, server) => total + server[name], 0));
+  byId("all-devices").textContent = sum("devices");
+  byId("all-app-sockets").textContent = sum("app_sockets");
+}
+
 function show(now) {
   history.push(now);
   if (history.length > MAX_SAMPLES) history.shift();
@@ -97,17 +124,14 @@ function show(now) {
   byId("phase").textContent = now.draining ? "stopping" : now.warming_up ? "warming up" : "running";
   for (const name of ["device_connections", "app_connections", "users"]) byId(name).textContent = whole.format(now.levels[name]);
   byId("version").textContent = now.version;
+  showServers(now.servers);
   for (const figure of document.querySelectorAll("[data-chart]")) draw(figure, CHARTS[figure.dataset.chart]);
   const errors = Object.entries(now.errors).filter(([, count]) => count > 0).sort((one, other) => other[1] - one[1]);
   byId("no-errors").hidden = errors.length > 0;
   byId("errors").hidden = errors.length === 0;
   byId("errors").querySelector("tbody").replaceChildren(...errors.map(([name, count]) => {
     const row = document.createElement("tr");
-    const [nameCell, countCell] = [document.createElement("td"), document.createElement("td")];
-    nameCell.textContent = name.replaceAll("_", " ");
-    countCell.textContent = whole.format(count);
-    countCell.className = "number";
-    row.append(nameCell, countCell);
+    row.append(cell(name.replaceAll("_", " ")), cell(whole.format(count), "number"));
     return row;
   }));
   byId("updated-at").textContent = `as of ${timeOfDay(now.at)}`;

@@ -25,6 +25,7 @@ use presence_core::{CredentialGeneration, Grant, UnixMillis, UserId};
 use presence_protocol::{AppId, CloseCode, DeviceName};
 use presence_store::{LoadedUser, StoreError};
 
+pub use self::answers::SharingServer;
 pub(crate) use self::answers::{
     ConnectError, HubFigures, NewReader, SeenByApplication, SubscribeError,
 };

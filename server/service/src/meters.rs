@@ -1,5 +1,6 @@
 //! The metrics of the service. Labels hold words of the protocol only: no id and no e-mail.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -168,6 +169,8 @@ pub(crate) struct ServiceMeters {
     writer: Gauge,
     mailboxes: Gauge,
     streams: Gauge,
+    /// The name by which other servers know this one. It changes if they declared this one dead.
+    server_name: Mutex<Option<String>>,
 }
 
 /// The values of the gauges, which are only computed when the metrics are read.
@@ -195,11 +198,23 @@ impl Default for ServiceMeters {
             writer: gauge!("presence_writer_queue_depth"),
             mailboxes: gauge!("presence_mailbox_depth"),
             streams: gauge!("presence_stream_depth"),
+            server_name: Mutex::default(),
         }
     }
 }
 
 impl ServiceMeters {
+    /// Sets the name by which other servers know this one, empty if it is alone.
+    pub(crate) fn set_server_name(&self, name: String) {
+        let info = |name: &String| gauge!("presence_server_info", "server" => name.clone());
+        let mut known = self.server_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() != Some(&name) {
+            known.iter().for_each(|earlier| info(earlier).set(0.0));
+            info(&name).set(1.0);
+            *known = Some(name);
+        }
+    }
+
     /// Sets all gauges.
     pub(crate) fn set(&self, values: &GaugeValues) {
         let pairs = [

@@ -10,7 +10,7 @@ use presence_store::Store;
 
 use crate::activation::ActivationLock;
 use crate::errors::from_store;
-use crate::hub::Hub;
+use crate::hub::{Hub, SharingServer};
 
 /// The maximum number of Applications that a search returns.
 pub const MAX_MATCHES: u64 = 50;
@@ -56,6 +56,15 @@ impl Operator {
             ApplicationMatch { app, sockets }
         };
         Ok(apps.into_iter().map(with_sockets).collect())
+    }
+
+    /// Returns the servers that share presence, none if this one is alone.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn servers(&self) -> Result<Vec<SharingServer>, ApiError> {
+        self.hub.servers().await.map_err(from_store)
     }
 
     /// Blocks an Application, which is inactive until the operator ends the block. Its sockets are

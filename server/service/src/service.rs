@@ -346,6 +346,7 @@ impl PresenceService {
     /// Updates the metrics that are only computed when they are read.
     pub fn update_gauges(&self) {
         let HubFigures { app_sockets, users, mailboxes, streams } = self.shared.hub.figures();
+        self.meters.set_server_name(self.shared.hub.server_name());
         self.meters.set(&GaugeValues {
             devices: self.shared.hub.connected_devices(),
             app_sockets,

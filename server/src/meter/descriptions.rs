@@ -55,6 +55,7 @@ const GAUGES: &[Description] = &[
     ("presence_devices_connected", "Connected devices that are authenticated."),
     ("presence_draining", "1 while the server closes its sockets before it stops."),
     ("presence_mailbox_depth", "Notifications waiting to be written to connected devices."),
+    ("presence_server_info", "1, with the name by which other servers of the database know it."),
     ("presence_stream_depth", "Updates and receipts kept for Applications that reconnect."),
     ("presence_users_present", "Users with a device that is connected or in its grace time."),
     ("presence_warming_up", "1 while devices of an earlier run may still reconnect."),

@@ -61,7 +61,7 @@ pub use live::Live;
 pub use live::apply::{Applied, Link, LiveError, RosterChange};
 pub use live::checks::{KnownChecks, NewChecks};
 pub use live::listen::{Announced, Announcements};
-pub use live::nodes::{Epoch, Joined, NewNode, Node};
+pub use live::nodes::{Epoch, Joined, NewNode, Node, NodeConnections};
 pub use live::notes::{Notes, NotesReader};
 pub use live::one_time::{NewOneTimeValue, OneTimeKind, OneTimeOutcome};
 pub use live::roster::{SharedHandle, SharedRoster};

@@ -222,7 +222,8 @@ async fn every_metric_is_described_and_has_no_personal_data() {
         .flat_map(|(labels, _)| labels.split(','))
         .map(|label| label.split('=').next().unwrap())
         .collect();
-    let known = ["channel", "commit", "errno", "le", "outcome", "state", "status", "version"];
+    let known =
+        ["channel", "commit", "errno", "le", "outcome", "server", "state", "status", "version"];
     assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
     let uid = uid.to_string();
     for private in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {

@@ -149,7 +149,11 @@ async fn who_signs_in_at_one_server_is_signed_in_at_all_and_signed_out_at_all() 
     let options = ServerOptions::default().with("admin-token-digest", digest);
     let [one, two] = Server::start_sharing(options).await;
     let operator = OperatorSession::sign_in(&one, &token).await;
-    assert_eq!(operator.get(&two, "/admin/figures").await.status, 200);
+    let figures = operator.get(&two, "/admin/figures").await.ok();
+    let servers = figures["servers"].as_array().unwrap();
+    let is_this: Vec<bool> = servers.iter().map(|it| it["is_this"].as_bool().unwrap()).collect();
+    assert_eq!(is_this, [false, true], "{figures}");
+    assert!(servers.iter().all(|server| server["state"] == "running"), "{figures}");
     let csrf_token = operator.csrf_token(&two).await;
     let sign_out = two.call("POST", "/admin/sign-out").header("cookie", &operator.cookie);
     let form = [("csrf_token", csrf_token.as_str())];

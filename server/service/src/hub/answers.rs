@@ -5,7 +5,7 @@ use presence_core::reader::Reader;
 use presence_core::roster::TooManyDevices;
 use presence_core::stream::Stream;
 use presence_protocol::{Puid, Status};
-use presence_store::StoreError;
+use presence_store::{Node, StoreError};
 
 use super::topic::TooManySockets;
 
@@ -52,6 +52,15 @@ pub(crate) struct SeenByApplication {
     pub(crate) is_checking: bool,
     /// The status that it sees.
     pub(crate) status: Status,
+}
+
+/// A server that shares presence with this one, or this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharingServer {
+    /// The server as all know it.
+    pub node: Node,
+    /// Set if it is this one.
+    pub is_this: bool,
 }
 
 /// The numbers that the metrics show.

@@ -10,7 +10,7 @@ use presence_core::{Grant, UnixMillis, UserId};
 use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid};
 use presence_store::StoreError;
 
-use super::answers::{HubFigures, NewReader, SeenByApplication, SubscribeError};
+use super::answers::{HubFigures, NewReader, SeenByApplication, SharingServer, SubscribeError};
 use super::topic::Topic;
 use super::{Hub, Subscription};
 use crate::socket_waker::SocketWaker;
@@ -198,6 +198,26 @@ impl Hub {
         match self {
             Self::Local(hub) => hub.topics(),
             Self::Shared(hub) => hub.topics(),
+        }
+    }
+
+    /// Returns the servers that share presence, none if this one is alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(crate) async fn servers(&self) -> Result<Vec<SharingServer>, StoreError> {
+        match self {
+            Self::Local(_) => Ok(Vec::new()),
+            Self::Shared(hub) => hub.servers().await,
+        }
+    }
+
+    /// Returns the name by which other servers know this one, empty if it is alone.
+    pub(crate) fn server_name(&self) -> String {
+        match self {
+            Self::Local(_) => String::new(),
+            Self::Shared(hub) => hub.server_name(),
         }
     }
 

@@ -284,11 +284,16 @@ fn roster_time(at: UnixMillis) -> Steady {
     Steady::from_start(Duration::from_millis(at.get()))
 }
 
+/// Returns the name of a server for people.
+fn node_name(id: i64) -> String {
+    format!("{:08x}", id >> 31)
+}
+
 fn new_node(settings: &SharedSettings) -> NewNode {
     let id: i64 = rand::random_range(1..i64::MAX);
     NewNode {
         id,
-        name: format!("{:08x}", id >> 31),
+        name: node_name(id),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: settings.common.clone(),
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use presence_core::UnixMillis;
 use presence_protocol::Errno;
 use presence_service::clock::Stopwatch;
+use presence_service::hub::SharingServer;
 use serde::Serialize;
 
 use crate::page::PageResponse;
@@ -23,6 +24,8 @@ struct Figures {
     warming_up: bool,
     draining: bool,
     database: DatabaseFigures,
+    /// The servers that share presence, none if this one is alone.
+    servers: Vec<ServerFigures>,
     levels: BTreeMap<&'static str, f64>,
     totals: BTreeMap<&'static str, f64>,
     /// The number of errors by their name in the registry.
@@ -36,12 +39,47 @@ struct DatabaseFigures {
     milliseconds: u64,
 }
 
+/// A server that shares presence.
+#[derive(Serialize)]
+struct ServerFigures {
+    name: String,
+    version: String,
+    devices: usize,
+    app_sockets: usize,
+    /// The time since it was last heard of.
+    silent_seconds: u64,
+    /// `running`, `stopping` or `gone`.
+    state: &'static str,
+    is_this: bool,
+}
+
+impl From<SharingServer> for ServerFigures {
+    fn from(server: SharingServer) -> Self {
+        let SharingServer { node, is_this } = server;
+        Self {
+            name: node.name,
+            version: node.version,
+            devices: node.connections.devices,
+            app_sockets: node.connections.app_sockets,
+            silent_seconds: node.silent_for.as_secs(),
+            state: match (node.dead, node.draining) {
+                (true, _) => "gone",
+                (false, true) => "stopping",
+                (false, false) => "running",
+            },
+            is_this,
+        }
+    }
+}
+
 /// Returns the figures.
 pub(super) async fn figures(OperatorCall(operator): OperatorCall) -> PageResult {
     let service = operator.service();
     let begun = Stopwatch::start();
     let answers = service.ping().await.is_ok();
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // The rest is shown also while the database does not answer.
+    let servers = service.operator().servers().await.unwrap_or_default();
     let console = operator.console()?;
     let text = console.metrics();
     let metrics = Exposition::of(&text);
@@ -51,6 +89,7 @@ pub(super) async fn figures(OperatorCall(operator): OperatorCall) -> PageResult 
         warming_up: service.is_warming_up(),
         draining: console.is_draining(),
         database: DatabaseFigures { answers, milliseconds },
+        servers: servers.into_iter().map(ServerFigures::from).collect(),
         levels: levels(&metrics),
         totals: totals(&metrics),
         errors: metrics.by_label("presence_ko_total", "errno"),

@@ -9,6 +9,9 @@ use super::{Live, execute, query};
 use crate::error::StoreError;
 use crate::rows::{number_from_column, time_from_column, time_to_column};
 
+/// The name of this database among all copies of it.
+const DATABASE: &str = "(SELECT d.oid || ' ' || c.system_identifier FROM pg_database d, \
+                        pg_control_system() c WHERE d.datname = current_database())";
 /// The key of the lock under which servers join.
 const JOIN_LOCK: i64 = 0x7072_6573_656e_6367;
 
@@ -45,6 +48,15 @@ pub enum Joined {
     OtherSettings(String),
 }
 
+/// The numbers of connections of a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeConnections {
+    /// The connected devices.
+    pub devices: usize,
+    /// The open sockets of AppServices.
+    pub app_sockets: usize,
+}
+
 /// A server as the others see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -60,8 +72,10 @@ pub struct Node {
     pub draining: bool,
     /// Set if it was declared dead, and its connections are being lost.
     pub dead: bool,
-    /// The figures that the operator's page shows of it, as JSON.
-    pub figures: String,
+    /// The time since it was last heard of.
+    pub silent_for: Duration,
+    /// The numbers of its connections.
+    pub connections: NodeConnections,
 }
 
 impl Live {
@@ -114,15 +128,20 @@ impl Live {
         read_epoch(self.read()).await
     }
 
-    /// Raises the counter of a server, and records what the operator's page shows of it. Returns
-    /// false if the others have removed it.
+    /// Raises the counter of a server, and records its numbers of connections. Returns false if the
+    /// others have removed it.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn beat(&self, node: i64, figures: String) -> Result<bool, StoreError> {
-        let sql = "UPDATE nodes SET counter = counter + 1, figures = $2 WHERE id = $1";
-        Ok(execute(self.write(), sql, [node.into(), figures.into()]).await? > 0)
+    pub async fn beat(&self, node: i64, connections: NodeConnections) -> Result<bool, StoreError> {
+        let sql = "UPDATE nodes SET counter = counter + 1, devices = $2, app_sockets = $3, \
+                   raised_at = floor(extract(epoch FROM clock_timestamp()) * 1000) WHERE id = $1";
+        let NodeConnections { devices, app_sockets } = connections;
+        let [devices, sockets] =
+            [devices, app_sockets].map(|count| i32::try_from(count).unwrap_or(i32::MAX));
+        let values = [node.into(), devices.into(), sockets.into()];
+        Ok(execute(self.write(), sql, values).await? > 0)
     }
 
     /// Returns all servers.
@@ -131,12 +150,18 @@ impl Live {
     ///
     /// `Unavailable`.
     pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let sql = "SELECT n.id, n.name, n.version, n.counter, COALESCE(l.state, 0::smallint), n.figures \
+        let sql = "SELECT n.id, n.name, n.version, n.counter, COALESCE(l.state, 0::smallint), \
+                   n.devices, n.app_sockets, GREATEST(0, \
+                   floor(extract(epoch FROM clock_timestamp()) * 1000) - n.raised_at)::bigint \
                    FROM nodes n LEFT JOIN live_nodes l ON l.id = n.id ORDER BY n.started_at, n.id";
         let rows = query(self.read(), sql, []).await?;
         rows.iter()
             .map(|row| {
                 let state: i16 = row.try_get_by_index(4)?;
+                let count = |index| -> Result<usize, StoreError> {
+                    let count: i32 = row.try_get_by_index(index)?;
+                    Ok(usize::try_from(count).unwrap_or(0))
+                };
                 Ok(Node {
                     id: row.try_get_by_index(0)?,
                     name: row.try_get_by_index(1)?,
@@ -144,7 +169,11 @@ impl Live {
                     counter: row.try_get_by_index(3)?,
                     draining: state == 1,
                     dead: state == 2,
-                    figures: row.try_get_by_index(5)?,
+                    connections: NodeConnections { devices: count(5)?, app_sockets: count(6)? },
+                    silent_for: Duration::from_millis(number_from_column(
+                        "nodes",
+                        row.try_get_by_index(7)?,
+                    )?),
                 })
             })
             .collect()
@@ -193,7 +222,8 @@ impl Live {
 }
 
 async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreError> {
-    let rows = query(db, "SELECT id, number, warm_at FROM live_epoch", []).await?;
+    let sql = format!("SELECT id, number, warm_at FROM live_epoch WHERE database = {DATABASE}");
+    let rows = query(db, &sql, []).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Epoch {
         id: row.try_get_by_index(0)?,
@@ -206,7 +236,7 @@ async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreEr
 async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Epoch, StoreError> {
     // Rows of the epoch before, which a crash of some tables only has left, count no more.
     let sql = "TRUNCATE live_nodes, live_users, live_connections, live_streams, live_now, \
-               live_log, live_sockets, live_waiting, live_schedules, live_removed";
+               live_log, live_sockets, live_waiting, live_schedules, live_removed, live_epoch";
     db.execute_unprepared(sql).await?;
     let rows = query(db, "SELECT devices_connected FROM meta", []).await?;
     let row = rows.first().ok_or(StoreError::CorruptRow("meta"))?;
@@ -218,10 +248,12 @@ async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Ep
     let row = rows.first().ok_or(StoreError::CorruptRow("meta"))?;
     let number = number_from_column("meta", row.try_get_by_index(0)?)?;
     let now = time_from_column("meta", row.try_get_by_index(1)?)?;
-    let sql = "INSERT INTO live_epoch (id, number, warm_at) \
-               VALUES ((random() * 9007199254740991)::bigint, $1, $2)";
+    let sql = format!(
+        "INSERT INTO live_epoch (id, number, warm_at, database) \
+         VALUES ((random() * 9007199254740991)::bigint, $1, $2, {DATABASE})"
+    );
     let warm_at = if is_first { now } else { now + warm_up };
     let number_column = i64::try_from(number).unwrap_or(i64::MAX);
-    execute(db, sql, [number_column.into(), time_to_column(warm_at).into()]).await?;
+    execute(db, &sql, [number_column.into(), time_to_column(warm_at).into()]).await?;
     read_epoch(db).await?.ok_or(StoreError::CorruptRow("live_epoch"))
 }

@@ -3,6 +3,7 @@
 mod checks;
 mod copy;
 mod delay;
+mod epoch;
 mod notes;
 mod one_time;
 mod open;

@@ -21,6 +21,8 @@ use crate::mailbox::PendingDelivery;
 
 /// The time after which a server asks for what it was not told.
 const POLL: Duration = Duration::from_secs(1);
+/// The time between two looks at everything that a server holds.
+const FULL_LOOK: Duration = Duration::from_mins(10);
 /// The time between two looks at whether changes are seen.
 const SIGHT: Duration = Duration::from_millis(250);
 /// The maximum number of users that are looked at together.
@@ -86,6 +88,14 @@ impl SharedHub {
             self.followed.topics().iter().for_each(|(_, topic)| topic.set_stale(false));
         }
         Ok(())
+    }
+
+    /// Looks everywhere from time to time, though nothing is in doubt, forever.
+    pub(super) async fn run_full_looks(self: &Arc<Self>) {
+        loop {
+            sleep(FULL_LOOK).await;
+            or_logged("what this server holds is not looked at", self.look_everywhere().await);
+        }
     }
 
     /// Lets the sockets know when changes are not seen for too long, forever.

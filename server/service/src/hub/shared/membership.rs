@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use presence_core::Steady;
 use presence_protocol::CloseCode;
-use presence_store::{Epoch, Joined, NewNode, Node, StoreError};
+use presence_store::{Epoch, Joined, NewNode, Node, NodeConnections, StoreError};
 use tokio::time::sleep;
 
 use super::change::Change;
-use super::{Identity, SharedHub, new_node};
+use super::{Identity, SharedHub, new_node, node_name};
 use crate::errors::or_logged;
+use crate::hub::answers::SharingServer;
 
 /// The time between two raises of the counter.
 const BEAT: Duration = Duration::from_secs(5);
@@ -46,8 +47,10 @@ impl SharedHub {
 
     async fn beat(self: &Arc<Self>, counters: &mut Counters) -> Result<(), StoreError> {
         let identity = self.identity();
-        let figures = format!("{{\"devices\":{}}}", self.connected_devices());
-        let is_known = self.live.beat(identity.node, figures).await?;
+        let figures = self.figures();
+        let connections =
+            NodeConnections { devices: self.connected_devices(), app_sockets: figures.app_sockets };
+        let is_known = self.live.beat(identity.node, connections).await?;
         let epoch = self.live.epoch().await?;
         if !is_known || epoch.map(|epoch| epoch.id) != Some(identity.epoch.id) {
             self.rejoin_once(identity.node).await;
@@ -75,6 +78,19 @@ impl SharedHub {
     async fn declare_dead(&self, node: &Node) -> Result<(), StoreError> {
         tracing::warn!(node = node.name, "live.node_dead: its devices are lost");
         self.live.declare_dead(node.id).await
+    }
+
+    /// Returns the servers that share presence, for the operator.
+    pub(in crate::hub) async fn servers(&self) -> Result<Vec<SharingServer>, StoreError> {
+        let this = self.identity().node;
+        let servers = self.live.nodes().await?.into_iter();
+        let server = |node: Node| SharingServer { is_this: node.id == this, node };
+        Ok(servers.map(server).collect())
+    }
+
+    /// Returns the name by which the others know this server.
+    pub(in crate::hub) fn server_name(&self) -> String {
+        node_name(self.identity().node)
     }
 
     /// Lets the devices of a dead server be lost, then removes the server.

@@ -40,6 +40,7 @@ impl SharedHub {
                 self.run_ticks(),
                 self.run_trims(),
                 self.run_sight(),
+                self.run_full_looks(),
                 self.checks.run(&self.live),
             );
         };

@@ -11,8 +11,10 @@ CREATE TABLE nodes (
   settings text NOT NULL,
   counter bigint NOT NULL DEFAULT 0,
   started_at bigint NOT NULL,
-  -- What the operator's page shows of the server, as JSON.
-  figures text NOT NULL DEFAULT '{}'
+  -- The time of the last raise, and the numbers of connections then, for the operator's page.
+  raised_at bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000),
+  devices integer NOT NULL DEFAULT 0,
+  app_sockets integer NOT NULL DEFAULT 0
 );
 
 -- Notes for all servers to look at something again: users (kind 0) or Applications (kind 1), by
@@ -47,6 +49,8 @@ CREATE UNLOGGED TABLE live_epoch (
   is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
   -- A random number.
   id bigint NOT NULL,
+  -- The database in which the epoch began. A copy of the database has another one.
+  database text NOT NULL,
   -- The start in seconds since 1970, greater than that of every earlier epoch.
   number bigint NOT NULL,
   -- Snapshots wait until this time, in milliseconds since 1970.
