@@ -4,6 +4,7 @@
 mod applications;
 mod devices;
 mod failures;
+mod tls;
 mod users;
 
 use presence_tests::ServerOptions;

@@ -18,6 +18,7 @@ pub struct CertificateAuthority {
 struct Inner {
     directory: TempDir,
     root: CertificateDer<'static>,
+    root_pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -32,9 +33,10 @@ impl Default for CertificateAuthority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = params.self_signed(&key).unwrap().der().clone();
+        let root = params.self_signed(&key).unwrap();
+        let (root, root_pem) = (root.der().clone(), root.pem());
         let issuer = Issuer::new(params, key);
-        let inner = Inner { directory: tempfile::tempdir().unwrap(), root, issuer };
+        let inner = Inner { directory: tempfile::tempdir().unwrap(), root, root_pem, issuer };
         let authority = Self { inner: Arc::new(inner) };
         authority.issue();
         authority
@@ -83,6 +85,11 @@ impl CertificateAuthority {
     /// Returns the authority's own certificate.
     pub fn root(&self) -> &CertificateDer<'static> {
         &self.inner.root
+    }
+
+    /// Returns the same certificate as PEM.
+    pub fn root_pem(&self) -> &str {
+        &self.inner.root_pem
     }
 
     /// Returns the configuration of a client that trusts only this authority.

@@ -1,6 +1,7 @@
 //! The copy of a SQLite database to PostgreSQL, for a server that moves.
 //!
-//! All rows are copied in one transaction, so a copy that breaks leaves no row, and can be repeated.
+//! All rows are copied in one transaction, so a copy that breaks leaves no row, and can be
+//! repeated.
 
 use sea_orm::sea_query::{Alias, Expr, Query};
 use sea_orm::{

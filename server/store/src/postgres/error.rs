@@ -12,12 +12,20 @@ pub(crate) fn kind(error: &DbErr) -> Option<ErrorKind> {
         let error = error.try_downcast_ref::<PgDatabaseError>()?;
         return Some(kind_of_state(error.code()));
     }
-    if matches!(error, sqlx::Error::Tls(_)) {
+    if is_of_tls(error) {
         return Some(ErrorKind::Tls);
     }
     let is_lost =
         matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed);
     is_lost.then_some(ErrorKind::Lost)
+}
+
+/// Returns true for an error of TLS. The driver passes those of a handshake, such as a certificate
+/// of another authority, as invalid data.
+fn is_of_tls(error: &sqlx::Error) -> bool {
+    let is_invalid = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
+    matches!(error, sqlx::Error::Tls(_))
+        || matches!(error, sqlx::Error::Io(error) if is_invalid(error))
 }
 
 /// Returns the kind of a SQLSTATE, see appendix A of PostgreSQL's documentation.
