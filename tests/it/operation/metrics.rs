@@ -168,6 +168,8 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_ko_total{errno=\"invalid_assertion\"}", 0),
         ("presence_sign_ins_total{outcome=\"ok\"}", 1),
         ("presence_sign_ins_total{outcome=\"email_mismatch\"}", 1),
+        ("presence_verifications_total{outcome=\"proven\"}", 2),
+        ("presence_verifications_total{outcome=\"invalid\"}", 0),
         ("presence_sign_in_seconds_count", 2),
         ("presence_notifications_accepted_total", 7 + 1),
         ("presence_deliveries_total", 7 + 1),
@@ -228,6 +230,23 @@ async fn every_metric_is_described_and_has_no_personal_data() {
     for private in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
         assert!(!text.contains(private), "{private}");
     }
+}
+
+#[tokio::test]
+async fn a_verification_that_fails_is_counted_by_its_outcome() {
+    let server = Server::start(ServerOptions::default().with_metrics()).await;
+    let before = Scrape::of(&server).await;
+    let wrong = server.call("POST", "/session").json(&json!({"assertion": "made up"}));
+    wrong.await.assert_error(Errno::InvalidAssertion);
+    let after = Scrape::of(&server).await;
+    let expected = [
+        ("presence_verifications_total{outcome=\"proven\"}", 0),
+        ("presence_verifications_total{outcome=\"invalid\"}", 1),
+        ("presence_verifications_total{outcome=\"unavailable\"}", 0),
+        ("presence_verifications_total{outcome=\"busy\"}", 0),
+        ("presence_sign_in_seconds_count", 0),
+    ];
+    assert_growth(&before, &after, &expected);
 }
 
 #[tokio::test]
