@@ -55,7 +55,9 @@ mod testing;
 mod to_end;
 
 pub use mailbox::Mailbox;
-pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError, as_one_call};
+pub use presence_store::{
+    Account, Backup, DatabaseSize, GrantedApp, Inspection, StoreError, as_one_call,
+};
 pub use rates::rate_limited_address;
 pub use service::{PresenceService, ServiceParts};
 pub use settings::ServiceSettings;
