@@ -1,10 +1,12 @@
 //! The command line.
 //!
-//! The modules in reading order: the commands [`check`] and [`database`], then the [`output`] and the
-//! errors of wrong [`usage`].
+//! The modules in reading order: the commands [`check`], [`database`] and [`generate`] with the
+//! [`manual`] page, then the [`output`] and the errors of wrong [`usage`].
 
 mod check;
 mod database;
+mod generate;
+mod manual;
 
 mod output;
 mod usage;
@@ -18,6 +20,7 @@ use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::generate::GenerateCommand;
 use self::output::{
     Announcements, CommandError, EXIT_USAGE, failure, print, print_error, usage_error,
 };
@@ -67,6 +70,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// A command that needs no settings.
+    #[command(flatten)]
+    Generate(GenerateCommand),
 }
 
 impl Cli {
@@ -103,6 +109,7 @@ impl Cli {
         let Self { command, config, flags } = self;
         let settings = || Settings::load(&flags, config.as_deref()).map_err(usage_error);
         match command.unwrap_or(Command::Serve) {
+            Command::Generate(command) => generate::run(command, Self::definition()),
             Command::Openapi => print(&http::document()),
             Command::Config => print(settings()?.redacted().trim_end()),
             Command::AdminToken => print(&admin_token()),

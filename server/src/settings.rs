@@ -2,8 +2,8 @@
 //! precedence.
 //!
 //! The modules in reading order: the definitions ([`definition`]), how they are loaded ([`load`]),
-//! checked ([`check`]), shown ([`redacted`]), documented ([`reference`], [`help`]), and turned into
-//! the settings of each part of the server ([`derived`]).
+//! checked ([`check`]), shown ([`redacted`]), documented ([`reference`], [`help`]), written as a
+//! new file ([`template`]), and turned into the settings of each part of the server ([`derived`]).
 
 mod derived;
 mod help;
@@ -11,6 +11,7 @@ mod load;
 mod redacted;
 mod reference;
 mod shared_secret;
+mod template;
 mod warnings;
 
 mod browserid;
@@ -27,3 +28,4 @@ pub use self::error::SettingsError;
 pub(crate) use self::help::show_defaults;
 pub(crate) use self::load::ADDRESS;
 pub use self::reference::reference;
+pub(crate) use self::template::template;

@@ -3,6 +3,7 @@
 mod addresses;
 mod backups;
 mod command_line;
+mod generated;
 mod limits;
 mod log_output;
 mod logs;

@@ -16,9 +16,10 @@ the file overrides the default. A list is given as `--flag one,two`, as
 `PRESENCE_NAME='[\"one\",\"two\"]'`, and in the file as `name = [\"one\", \"two\"]`. A flag that is
 `true` can be given without its value.
 
-`presence-server config` prints the effective settings without their secrets. With a wrong setting,
-the server exits with code 2 and one line that names the setting. [OPERATION.md](OPERATION.md)
-describes how to run the server.
+`presence-server config` prints the effective settings without their secrets.
+`presence-server init` writes a file with all settings, their descriptions and defaults. With a
+wrong setting, the server exits with code 2 and one line that names the setting.
+[OPERATION.md](OPERATION.md) describes how to run the server.
 
 This page is generated from the definitions by `UPDATE=1 cargo test -p presence-server`.
 ";
