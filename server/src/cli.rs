@@ -1,35 +1,37 @@
 //! The command line.
 //!
-//! The modules in reading order: the commands [`check`] and [`database`], then the [`output`].
+//! The modules in reading order: the commands [`check`], [`database`] and [`generate`] with the
+//! [`manual`] page, then the [`output`] and the errors of wrong [`usage`].
 
 mod check;
 mod database;
+mod generate;
+mod manual;
 
 mod output;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::generate::GenerateCommand;
 use self::output::{
     Announcements, CommandError, EXIT_USAGE, failure, print, print_error, usage_error,
 };
 use crate::lifecycle::{RunningServer, StopReason};
-use crate::settings::{ADDRESS, Flags, Settings};
+use crate::settings::{Flags, Settings, show_defaults};
 use crate::tls::Tls;
 use crate::{http, logging};
 
-/// The words of the parser for a text that is no address.
-const PARSER_PROBLEM: &str = "invalid socket address syntax";
-
 /// Presence shows applications whether a user is reachable, if the user has allowed it.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -75,6 +77,9 @@ enum Command {
         #[arg(long, value_name = "URL", env = "PRESENCE_COPY_TO", hide_env_values = true)]
         to: SecretString,
     },
+    /// A command that needs no settings.
+    #[command(flatten)]
+    Generate(GenerateCommand),
 }
 
 impl Cli {
@@ -84,17 +89,19 @@ impl Cli {
     ///
     /// The exit code, if the arguments are wrong or ask for help.
     pub fn from_arguments() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        let matches = Self::definition().try_get_matches();
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
             if !error.use_stderr() {
                 return exit_code(print(error.render().to_string().trim_end()));
             }
-            let text = error.render().to_string();
-            let line = text.lines().next().unwrap_or_default();
-            let line = line.strip_prefix("error: ").unwrap_or(line);
-            let line = line.replace(PARSER_PROBLEM, &format!("write {ADDRESS}"));
-            print_error(&format!("{line} (try --help)"));
+            print_error(&usage::describe(&error));
             ExitCode::from(EXIT_USAGE)
         })
+    }
+
+    /// Returns the definition of the arguments, with the defaults of the settings in its help.
+    fn definition() -> clap::Command {
+        show_defaults(Self::command())
     }
 
     /// Runs the command. The exit code is 0 after success, 2 for wrong arguments or settings, and 1
@@ -106,17 +113,19 @@ impl Cli {
     }
 
     fn execute(self) -> Result<(), CommandError> {
-        let settings = Settings::load(&self.flags, self.config.as_deref()).map_err(usage_error)?;
-        match self.command.unwrap_or(Command::Serve) {
+        let Self { command, config, flags } = self;
+        let settings = || Settings::load(&flags, config.as_deref()).map_err(usage_error);
+        match command.unwrap_or(Command::Serve) {
+            Command::Generate(command) => generate::run(command, Self::definition()),
             Command::Openapi => print(&http::document()),
-            Command::Config => print(settings.redacted().trim_end()),
+            Command::Config => print(settings()?.redacted().trim_end()),
             Command::AdminToken => print(&admin_token()),
-            Command::Serve => block_on(serve(settings)),
-            Command::Check => block_on(check::run(settings)),
-            Command::Backup { to } => block_on(database::back_up(settings, to)),
-            Command::Copy { to } => block_on(database::copy(settings, to)),
+            Command::Serve => block_on(serve(settings()?)),
+            Command::Check => block_on(check::run(settings()?)),
+            Command::Backup { to } => block_on(database::back_up(settings()?, to)),
+            Command::Copy { to } => block_on(database::copy(settings()?, to)),
             Command::Assertion { email, audience } => {
-                block_on(assertion(settings, email, audience))
+                block_on(assertion(settings()?, email, audience))
             }
         }
     }

@@ -77,8 +77,8 @@ impl RunningServer {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter = MetricsExporter::install(build_info::VERSION, build_info::commit())
-            .map_err(start_error)?;
+        let build = (build_info::VERSION, build_info::commit());
+        let exporter = MetricsExporter::install(build, &settings.database).map_err(start_error)?;
         let listener = setup::listen_on(settings.listen)?;
         let metrics_listener = settings.metrics_listen().map(setup::listen_on).transpose()?;
         let address = listener.local_addr().map_err(start_error)?;

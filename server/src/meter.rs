@@ -4,7 +4,10 @@
 //! Each handle is created once, at the start: a frame looks nothing up, and a counter that has not
 //! counted yet reads as 0.
 
+mod database;
 mod descriptions;
+mod number;
+mod process;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -18,6 +21,8 @@ use presence_service::PresenceService;
 use presence_service::clock::Stopwatch;
 use tokio_util::sync::CancellationToken;
 
+use self::database::DatabaseMeter;
+use self::process::ProcessMeter;
 use crate::logging;
 
 /// The upper bounds of most histograms, in seconds.
@@ -186,35 +191,43 @@ pub(crate) fn count_accept_failure() {
 
 /// The exporter of all metrics in the text format of Prometheus.
 #[derive(Clone)]
-pub(crate) struct MetricsExporter(PrometheusHandle);
+pub(crate) struct MetricsExporter {
+    handle: PrometheusHandle,
+    process: ProcessMeter,
+    database: DatabaseMeter,
+}
 
 impl MetricsExporter {
-    /// Installs the exporter for the process. A second one in the same process exports nothing.
+    /// Installs the exporter for the process and the database with a URL. A second one in the same
+    /// process exports nothing.
     ///
     /// # Errors
     ///
     /// [`BuildError`] if the buckets of a histogram are invalid.
-    pub(crate) fn install(version: &'static str, commit: &'static str) -> Result<Self, BuildError> {
+    pub(crate) fn install(
+        (version, commit): (&'static str, &'static str),
+        database: &str,
+    ) -> Result<Self, BuildError> {
         let named = |name: &str| Matcher::Full(name.to_owned());
         let recorder = PrometheusBuilder::new()
             .set_buckets(DURATION_BUCKETS)?
             .set_buckets_for_metric(named("presence_time_to_offline_seconds"), OFFLINE_BUCKETS)?
             .set_buckets_for_metric(named("presence_commit_requests"), SIZE_BUCKETS)?
             .build_recorder();
-        let exporter = Self(recorder.handle());
+        let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::debug!("another recorder is installed already");
         }
         descriptions::register();
         LazyLock::force(&METER);
         gauge!("presence_build_info", "version" => version, "commit" => commit).set(1.0);
-        Ok(exporter)
+        Ok(Self { handle, process: ProcessMeter::start(), database: DatabaseMeter::new(database) })
     }
 
     /// Sums up the samples of histograms at an interval, until `stop`.
     pub(crate) async fn run_upkeep(&self, stop: CancellationToken) {
         while tokio::time::timeout(UPKEEP_INTERVAL, stop.cancelled()).await.is_err() {
-            self.0.run_upkeep();
+            self.handle.run_upkeep();
         }
     }
 
@@ -224,8 +237,10 @@ impl MetricsExporter {
         METER.log_lines_dropped.absolute(logging::dropped_lines());
         METER.draining.set(f64::from(u8::from(is_draining)));
         METER.warming_up.set(f64::from(u8::from(service.is_warming_up())));
-        self.0.run_upkeep();
-        self.0.render()
+        self.process.update();
+        self.database.update();
+        self.handle.run_upkeep();
+        self.handle.render()
     }
 }
 
@@ -246,11 +261,15 @@ mod tests {
     async fn samples_are_summed_up_although_the_metrics_are_never_read() {
         let builder = PrometheusBuilder::new().set_buckets(DURATION_BUCKETS).unwrap();
         let recorder = builder.build_recorder();
-        let exporter = MetricsExporter(recorder.handle());
+        let exporter = MetricsExporter {
+            handle: recorder.handle(),
+            process: ProcessMeter::start(),
+            database: DatabaseMeter::new(""),
+        };
         let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
         let sum_up = || {
             let started = Stopwatch::start();
-            exporter.0.run_upkeep();
+            exporter.handle.run_upkeep();
             started.elapsed()
         };
         (0..SAMPLES).for_each(|_| histogram.record(0.001));
@@ -264,6 +283,7 @@ mod tests {
         let rest = sum_up();
         assert!(rest < full / 2, "samples were left: {rest:?} after {full:?}");
         let counted = format!("work_seconds_count {}", 2 * SAMPLES);
-        assert!(exporter.0.render().contains(&counted), "{}", exporter.0.render());
+        let rendered = exporter.handle.render();
+        assert!(rendered.contains(&counted), "{rendered}");
     }
 }

@@ -2,14 +2,16 @@
 //! precedence.
 //!
 //! The modules in reading order: the definitions ([`definition`]), how they are loaded ([`load`]),
-//! checked ([`check`]), shown ([`redacted`]), documented ([`reference`]), and turned into the
-//! settings of each part of the server ([`derived`]).
+//! checked ([`check`]), shown ([`redacted`]), documented ([`reference`], [`help`]), written as a
+//! new file ([`template`]), and turned into the settings of each part of the server ([`derived`]).
 
 mod derived;
+mod help;
 mod load;
 mod redacted;
 mod reference;
 mod shared_secret;
+mod template;
 mod warnings;
 
 mod browserid;
@@ -18,9 +20,12 @@ mod check;
 mod definition;
 mod error;
 pub(crate) mod oidc;
+mod similar;
 pub(crate) mod values;
 
 pub use self::definition::{BrowserIdDiscovery, Flags, LogFormat, Settings};
 pub use self::error::SettingsError;
+pub(crate) use self::help::show_defaults;
 pub(crate) use self::load::ADDRESS;
 pub use self::reference::reference;
+pub(crate) use self::template::template;

@@ -4,6 +4,7 @@ mod addresses;
 mod backups;
 mod command_line;
 mod copies;
+mod generated;
 mod limits;
 mod log_output;
 mod logs;

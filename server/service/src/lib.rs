@@ -56,7 +56,7 @@ mod to_end;
 
 pub use mailbox::Mailbox;
 pub use presence_store::{
-    Account, Backup, DatabaseCopy, GrantedApp, Inspection, StoreError, as_one_call,
+    Account, Backup, DatabaseCopy, DatabaseSize, GrantedApp, Inspection, StoreError, as_one_call,
 };
 pub use rates::rate_limited_address;
 pub use service::{PresenceService, ServiceParts};

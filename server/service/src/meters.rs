@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use presence_identity::IdentityError;
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{ApiError, Errno};
 
@@ -111,8 +112,21 @@ impl NotifyMeters {
 /// The metrics of sign-ins.
 pub(crate) struct SignInMeters {
     verification_seconds: Histogram,
+    verifications: [Counter; 4],
     accepted: Counter,
     refused: Vec<(Errno, Counter)>,
+}
+
+/// The outcomes of verifications, in the order of [`verification_index`].
+const VERIFICATIONS: [&str; 4] = ["proven", "invalid", "unavailable", "busy"];
+
+const fn verification_index<T>(outcome: &Result<T, IdentityError>) -> usize {
+    match outcome {
+        Ok(_) => 0,
+        Err(IdentityError::Invalid(_)) => 1,
+        Err(IdentityError::Unavailable) => 2,
+        Err(IdentityError::Busy) => 3,
+    }
 }
 
 /// The errors of sign-ins that are counted.
@@ -133,6 +147,8 @@ impl Default for SignInMeters {
             |outcome: &'static str| counter!("presence_sign_ins_total", "outcome" => outcome);
         Self {
             verification_seconds: histogram!("presence_sign_in_seconds"),
+            verifications: VERIFICATIONS
+                .map(|outcome| counter!("presence_verifications_total", "outcome" => outcome)),
             accepted: counter("ok"),
             refused: SIGN_IN_ERRORS.iter().map(|errno| (*errno, counter(errno.name()))).collect(),
         }
@@ -155,9 +171,18 @@ impl SignInMeters {
         outcome
     }
 
-    /// Records the time that the verification of an assertion took.
-    pub(crate) fn record_verification(&self, elapsed: Duration) {
-        self.verification_seconds.record(elapsed.as_secs_f64());
+    /// Counts the verification of an assertion, and records the time of one that succeeded.
+    pub(crate) fn record_verification<T>(
+        &self,
+        outcome: &Result<T, IdentityError>,
+        elapsed: Duration,
+    ) {
+        if let Some(counter) = self.verifications.get(verification_index(outcome)) {
+            counter.increment(1);
+        }
+        if outcome.is_ok() {
+            self.verification_seconds.record(elapsed.as_secs_f64());
+        }
     }
 }
 

@@ -317,9 +317,8 @@ impl ProofVerifier {
         let (now, client) = (self.clock.now(), attempt.client());
         let started = Stopwatch::start();
         let verified = self.verifier.verify_for(assertion, now, Some(client)).await;
-        let identity = verified.map_err(from_identity)?;
-        self.meters.record_verification(started.elapsed());
-        Ok(identity)
+        self.meters.record_verification(&verified, started.elapsed());
+        verified.map_err(from_identity)
     }
 
     /// Accepts a verified identity for a purpose, and finds its user.

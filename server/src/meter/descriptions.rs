@@ -46,12 +46,17 @@ const COUNTERS: &[Description] = &[
         "presence_verifications_total",
         "Assertions verified, by outcome: proven, invalid, unavailable (the issuer), busy.",
     ),
+    ("process_cpu_seconds_total", "Time for which the process used a processor, in seconds."),
 ];
 
 const GAUGES: &[Description] = &[
     ("presence_app_sockets", "Sockets of Applications that are authenticated."),
     ("presence_build_info", "1, with the version and the commit as labels."),
     ("presence_connections", "Open sockets, by channel, authenticated or not."),
+    (
+        "presence_database_bytes",
+        "Size of the SQLite database, by file: database, log. PostgreSQL has none here.",
+    ),
     ("presence_devices_connected", "Connected devices that are authenticated."),
     ("presence_draining", "1 while the server closes its sockets before it stops."),
     ("presence_mailbox_depth", "Notifications waiting to be written to connected devices."),
@@ -63,6 +68,13 @@ const GAUGES: &[Description] = &[
         "presence_writer_queue_depth",
         "Requests waiting for the writer; above 8192 they are refused.",
     ),
+    ("process_max_fds", "Limit of open file descriptors."),
+    ("process_open_fds", "Open file descriptors, one for each connection and a few more."),
+    ("process_resident_memory_bytes", "Memory of the process that is in use."),
+    ("process_start_time_seconds", "Time at which the process was started, in Unix seconds."),
+    ("process_threads", "Threads of the process."),
+    ("process_virtual_memory_bytes", "Addresses that the process has reserved."),
+    ("process_virtual_memory_max_bytes", "Limit of such addresses; 0 if there is none."),
 ];
 
 const HISTOGRAMS: &[Description] = &[

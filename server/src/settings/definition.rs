@@ -1,6 +1,7 @@
 //! The definition of every setting: its name, type, default and description.
 //!
-//! The flags, the environment variables, the help text and `SETTINGS.md` are made from it.
+//! The flags, the environment variables, the help text, `SETTINGS.md` and the settings file that
+//! `presence-server init` writes are made from it.
 
 use std::net::SocketAddr;
 
@@ -11,65 +12,79 @@ use super::oidc::OidcIssuers;
 /// The texts of one setting's definition.
 pub(super) struct Definition {
     pub(super) name: &'static str,
+    /// The heading of the settings that it belongs to.
+    pub(super) group: &'static str,
     pub(super) rust_type: &'static str,
     pub(super) description: &'static str,
 }
 
 macro_rules! settings {
-    ($($(#[doc = $doc:literal])+ $(#[arg($($arg:tt)+)])? $name:ident: $type:ty = $default:expr;)+) => {
+    ($(
+        group $group:literal;
+        $($(#[doc = $doc:literal])+ $(#[arg($($arg:tt)+)])? $name:ident: $type:ty = $default:expr;)+
+    )+) => {
         /// The effective settings.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Settings {
-            $($(#[doc = $doc])+ pub $name: $type,)+
+            $($($(#[doc = $doc])+ pub $name: $type,)+)+
         }
 
         impl Default for Settings {
             fn default() -> Self {
-                Self { $($name: $default,)+ }
+                Self { $($($name: $default,)+)+ }
             }
         }
 
         /// The settings that are given as flags.
         #[derive(Debug, Default, clap::Args, Serialize)]
         pub struct Flags {
-            $(
+            $($(
                 $(#[doc = $doc])+
-                #[arg(long, global = true, $($($arg)+)?)]
+                #[arg(long, global = true, help_heading = $group, $($($arg)+)?)]
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $name: Option<$type>,
-            )+
+            )+)+
         }
 
         impl Settings {
             /// The names of all settings, as in the file.
-            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+            pub const NAMES: &'static [&'static str] = &[$($(stringify!($name),)+)+];
 
             /// The definitions of all settings, in the same order.
-            pub(super) const DEFINITIONS: &'static [Definition] = &[$(
+            pub(super) const DEFINITIONS: &'static [Definition] = &[$($(
                 Definition {
                     name: stringify!($name),
+                    group: $group,
                     rust_type: stringify!($type),
                     description: concat!($($doc,)+),
                 },
-            )+];
+            )+)+];
         }
     };
 }
 
 settings! {
+    group "Server";
     /// Address and port to listen on; port 0 selects a free port.
     listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
-    /// The database, as a URL.
-    database: String = "sqlite://presence.db?mode=rwc".to_owned();
-    /// File with a secret of at least 32 characters, the same for all servers of a PostgreSQL
-    /// database, from which they derive the keys that they share. Empty: these keys are in the
-    /// database.
-    shared_secret_file: String = String::new();
     /// The URL by which clients reach this server, such as `https://presence.example.org`; it is
     /// the audience of assertions. Empty: the address it listens on, which must then be a loopback
     /// address.
     public_url: String = String::new();
+    /// The database, as a URL.
+    database: String = "sqlite://presence.db?mode=rwc".to_owned();
+    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables
+    /// `[[oidc_issuers]]`, elsewhere as JSON. Their fields are described in server/SIGN-IN.md.
+    oidc_issuers: OidcIssuers = OidcIssuers::default();
+    /// Development mode: anyone can sign in as any user of `dev.localhost`. Only on a loopback
+    /// address.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    dev: bool = false;
+    /// File with the JSON object that `/__version__` returns, as Dockerflow defines it. If it does
+    /// not exist, the values of the build are returned.
+    version_file: String = "/app/version.json".to_owned();
+    group "TLS";
     /// The certificate chain for TLS: a PEM file with the server's own certificate first. Needs
     /// `tls_key`. Empty: plain HTTP, for a proxy in front or for loopback.
     tls_certificate: String = String::new();
@@ -77,16 +92,13 @@ settings! {
     tls_key: String = String::new();
     /// Interval of the checks of both files for a new certificate, in seconds; 0: only at SIGHUP.
     tls_reload_seconds: f64 = 10.0;
+    /// Maximum duration of a TLS handshake, in seconds.
+    tls_handshake_seconds: f64 = 10.0;
     /// Time for which browsers use only HTTPS after a response, in seconds
     /// (`Strict-Transport-Security`). It is announced if `public_url` begins with `https`, and not
     /// in development mode; 0: never.
     hsts_seconds: f64 = 31_536_000.0;
-    /// Maximum duration of a TLS handshake, in seconds.
-    tls_handshake_seconds: f64 = 10.0;
-    /// Address and port on which only `/metrics` is served, over plain HTTP and without a
-    /// credential; it should not be reachable by others. `listen` serves `/metrics` to the
-    /// operator's token only.
-    metrics_listen: String = String::new();
+    group "Proxies and origins";
     /// Addresses or networks of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-For` is trusted.
     /// The header is ignored if it comes from any other address.
     #[arg(value_delimiter = ',', num_args = 1)]
@@ -96,24 +108,116 @@ settings! {
     /// `capacitor://localhost`; `*` for all.
     #[arg(value_delimiter = ',', num_args = 1)]
     allowed_origins: Vec<String> = Vec::new();
-    /// File with the JSON object that `/__version__` returns, as Dockerflow defines it. If it does
-    /// not exist, the values of the build are returned.
-    version_file: String = "/app/version.json".to_owned();
-    /// Development mode: anyone can sign in as any user of `dev.localhost`. Only on a loopback
-    /// address.
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    dev: bool = false;
+    group "Log and metrics";
     /// Filter of the log, in the syntax of `tracing`. Libraries log nothing below `info`, since
     /// their lines could hold credentials and texts.
     log: String = "info,poem=warn,sea_orm_migration=warn,sqlx=warn".to_owned();
     /// Format of the log: `pretty` or `json`.
     log_format: LogFormat = LogFormat::Pretty;
-    /// Maximum number of bytes of a frame from a device.
-    device_frame_bytes: usize = 16 * 1024;
-    /// Maximum number of bytes of a frame from an AppService.
-    app_frame_bytes: usize = 1024 * 1024;
-    /// Maximum number of bytes of a REST body.
-    body_bytes: usize = 1024 * 1024;
+    /// Address and port on which only `/metrics` is served, over plain HTTP and without a
+    /// credential; it should not be reachable by others. `listen` serves `/metrics` to the
+    /// operator's token only.
+    metrics_listen: String = String::new();
+    group "Operator";
+    /// The SHA-256 of the operator's token; `presence-server admin-token` creates both. Empty: the
+    /// operator's pages do not exist, and `listen` does not serve `/metrics`.
+    admin_token_digest: String = String::new();
+    /// Time for which an operator stays signed in, in seconds.
+    admin_session_seconds: f64 = 3_600.0;
+    group "Database";
+    /// File with a secret of at least 32 characters, the same for all servers of a PostgreSQL
+    /// database, from which they derive the keys that they share. Empty: these keys are in the
+    /// database.
+    shared_secret_file: String = String::new();
+    /// Time for which a call may wait for the database before it is answered with errno 51, in
+    /// seconds.
+    database_seconds: f64 = 5.0;
+    /// Maximum number of requests that the database commits together; 1 is for comparisons.
+    commit_group: usize = 1_000;
+    group "Sign-in";
+    /// Lifetime of a session, in seconds.
+    session_seconds: f64 = 86_400.0;
+    /// If true, the session of a socket ends with the assertion that opened it.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    session_ends_with_assertion: bool = false;
+    /// Longest time after its issue (`iat`) for which an ID token is accepted, in seconds, unless
+    /// it ends earlier.
+    id_token_seconds: f64 = 900.0;
+    group "BrowserID";
+    /// The hosts that are asked for the keys of BrowserID issuers.
+    browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
+    /// Hosts that may be asked for keys: BrowserID issuers, and domains that delegate to one of
+    /// these. Each may vouch for its own e-mails and for those of domains that delegate to it. In
+    /// development mode also `localhost:PORT`, which is asked over plain HTTP.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_issuers: Vec<String> = Vec::new();
+    /// BrowserID issuers that may vouch for e-mails of every domain, such as a server of Mozilla
+    /// accounts. Such an issuer can sign in as any user.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_trusted_issuers: Vec<String> = Vec::new();
+    /// The BrowserID issuer for domains that have none of their own; with `allow-listed`, for all
+    /// domains that are not listed.
+    browserid_fallback: String = String::new();
+    /// If not empty, assertions of all other BrowserID issuers are rejected, whatever else is set.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_allowed_issuers: Vec<String> = Vec::new();
+    /// If true, BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA
+    /// with SHA-1 (DS128).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_legacy_issuers: bool = false;
+    /// If true, the e-mail that a trusted BrowserID issuer reports for an account
+    /// (`fxa-verifiedEmail`) is accepted.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_verified_email: bool = false;
+    /// Longest time between now and the end (`exp`) of a BrowserID assertion, in seconds. One that
+    /// ends later is refused.
+    browserid_assertion_seconds: f64 = 900.0;
+    group "Presence";
+    /// Time for which a lost device keeps its presence, in seconds.
+    grace_seconds: f64 = 10.0;
+    /// Time for which a restarted server waits for devices to reconnect before it reports others as
+    /// offline, in seconds.
+    warm_up_seconds: f64 = 15.0;
+    /// Time over which the sockets are closed when the server stops, in seconds.
+    drain_seconds: f64 = 10.0;
+    /// Longest time for which a change of presence waits before an Application sees it, in seconds;
+    /// 0: none. The changes of all users are shown together at moments that are random for each
+    /// Application, so that two Applications cannot match their PUIDs by the times of changes.
+    update_delay_seconds: f64 = 0.0;
+    group "Notifications and streams";
+    /// URL schemes of app links that the action of a notification may have in addition to https,
+    /// such as `myapp` for `myapp://chat/7`.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    action_schemes: Vec<String> = Vec::new();
+    /// Mean time between two writes of the settlements of notifications, in seconds. Each is up to
+    /// half of it earlier or later, at random.
+    settle_seconds: f64 = 1.0;
+    /// Time for which an Application that begins to see a user gets none of the user's receipts, in
+    /// seconds.
+    receipt_hold_seconds: f64 = 30.0;
+    /// Time for which an Application can resume its stream, in seconds.
+    app_queue_seconds: f64 = 3_600.0;
+    /// Maximum number of updates over which an Application can resume its stream.
+    app_queue_updates: usize = 100_000;
+    /// Maximum number of bytes of the updates over which one Application can resume its stream.
+    app_queue_bytes: usize = 32 * 1024 * 1024;
+    /// Maximum number of bytes of the updates over which all Applications together can resume their
+    /// streams. Beyond it, the largest streams lose their oldest updates.
+    app_queues_total_bytes: usize = 512 * 1024 * 1024;
+    group "Times of connections";
+    /// Time in which a new socket must authenticate, in seconds.
+    hello_seconds: f64 = 10.0;
+    /// Time in which the first request of a connection must be answered, in seconds; each KiB of it
+    /// that arrives extends the time, up to `frame_seconds`.
+    request_seconds: f64 = 30.0;
+    /// Silence after which a peer is pinged, in seconds; after two intervals of silence its
+    /// connection is lost.
+    ping_seconds: f64 = 30.0;
+    /// Time for which a peer may read nothing of what is written to it, in seconds.
+    write_seconds: f64 = 10.0;
+    /// Maximum duration of one frame or one request while its bytes arrive, in seconds.
+    frame_seconds: f64 = 300.0;
+    group "Limits of rates";
     /// Number of status updates that a device may send at once.
     status_burst: u32 = 5;
     /// Number of status updates that a device may send each second after the burst.
@@ -147,22 +251,23 @@ settings! {
     verifications_per_second: u32 = 1;
     /// Number of new sockets that one address may open each second.
     connects_per_second: u32 = 200;
-    /// Number of connections that one address may have open whose clients have not yet proven who
-    /// they are with a credential; an IPv6 address stands for its network of 64 bits.
-    unproven_connections_per_address: usize = 256;
     /// Number of sign-ins over REST from one address each second.
     sign_ins_per_second: u32 = 200;
     /// Number of wrong credentials that one address may send at once.
     failed_credentials_burst: u32 = 200;
     /// Number of wrong credentials that one address may send each second after the burst.
     failed_credentials_per_second: u32 = 20;
+    group "Limits of numbers";
+    /// Number of connections that one address may have open whose clients have not yet proven who
+    /// they are with a credential; an IPv6 address stands for its network of 64 bits.
+    unproven_connections_per_address: usize = 256;
     /// Maximum number of connected devices of one user.
     sockets_per_user: usize = 20;
+    /// Maximum number of sockets of one Application.
+    sockets_per_app: usize = 100;
     /// Maximum number of used assertions and ID tokens of one user that are remembered until they
     /// end. A further one is refused until there is room.
     proofs_per_user: usize = 100;
-    /// Maximum number of sockets of one Application.
-    sockets_per_app: usize = 100;
     /// Maximum number of grants of one user.
     grants_per_user: u64 = 500;
     /// Maximum number of sessions of one user. One more ends the session that was unused for the
@@ -170,106 +275,23 @@ settings! {
     sessions_per_user: usize = 50;
     /// Maximum number of Applications of one developer.
     apps_per_developer: u64 = 200;
+    group "Limits of sizes";
+    /// Maximum number of bytes of a frame from a device.
+    device_frame_bytes: usize = 16 * 1024;
+    /// Maximum number of bytes of a frame from an AppService.
+    app_frame_bytes: usize = 1024 * 1024;
+    /// Maximum number of bytes of a REST body.
+    body_bytes: usize = 1024 * 1024;
     /// Maximum number of characters of an Application's name.
     app_name_characters: usize = 200;
     /// Maximum number of characters of an Application's description.
     app_description_characters: usize = 2_000;
     /// Maximum number of characters of an Application's domain; a host name has at most 253.
     app_domain_characters: usize = 253;
-    /// Time in which a new socket must authenticate, in seconds.
-    hello_seconds: f64 = 10.0;
-    /// Time in which the first request of a connection must be answered, in seconds; each KiB of it
-    /// that arrives extends the time, up to `frame_seconds`.
-    request_seconds: f64 = 30.0;
-    /// Silence after which a peer is pinged, in seconds; after two intervals of silence its
-    /// connection is lost.
-    ping_seconds: f64 = 30.0;
-    /// Time for which a peer may read nothing of what is written to it, in seconds.
-    write_seconds: f64 = 10.0;
-    /// Maximum duration of one frame or one request while its bytes arrive, in seconds.
-    frame_seconds: f64 = 300.0;
-    /// Time for which a call may wait for the database before it is answered with errno 51, in
-    /// seconds.
-    database_seconds: f64 = 5.0;
-    /// Time for which a lost device keeps its presence, in seconds.
-    grace_seconds: f64 = 10.0;
-    /// Mean time between two writes of the settlements of notifications, in seconds. Each is up to
-    /// half of it earlier or later, at random.
-    settle_seconds: f64 = 1.0;
-    /// Time for which an Application that begins to see a user gets none of the user's receipts, in
-    /// seconds.
-    receipt_hold_seconds: f64 = 30.0;
-    /// Longest time for which a change of presence waits before an Application sees it, in seconds;
-    /// 0: none. The changes of all users are shown together at moments that are random for each
-    /// Application, so that two Applications cannot match their PUIDs by the times of changes.
-    update_delay_seconds: f64 = 0.0;
-    /// Lifetime of a session, in seconds.
-    session_seconds: f64 = 86_400.0;
-    /// If true, the session of a socket ends with the assertion that opened it.
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    session_ends_with_assertion: bool = false;
-    /// Time for which an Application can resume its stream, in seconds.
-    app_queue_seconds: f64 = 3_600.0;
-    /// Maximum number of updates over which an Application can resume its stream.
-    app_queue_updates: usize = 100_000;
-    /// Maximum number of bytes of the updates over which one Application can resume its stream.
-    app_queue_bytes: usize = 32 * 1024 * 1024;
-    /// Maximum number of bytes of the updates over which all Applications together can resume their
-    /// streams. Beyond it, the largest streams lose their oldest updates.
-    app_queues_total_bytes: usize = 512 * 1024 * 1024;
-    /// Maximum number of requests that the database commits together; 1 is for comparisons.
-    commit_group: usize = 1_000;
-    /// Time over which the sockets are closed when the server stops, in seconds.
-    drain_seconds: f64 = 10.0;
-    /// Time for which a restarted server waits for devices to reconnect before it reports others as
-    /// offline, in seconds.
-    warm_up_seconds: f64 = 15.0;
-    /// Longest time between now and the end (`exp`) of a BrowserID assertion, in seconds. One that
-    /// ends later is refused.
-    browserid_assertion_seconds: f64 = 900.0;
-    /// Longest time after its issue (`iat`) for which an ID token is accepted, in seconds, unless
-    /// it ends earlier.
-    id_token_seconds: f64 = 900.0;
-    /// The hosts that are asked for the keys of BrowserID issuers.
-    browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
-    /// Hosts that may be asked for keys: BrowserID issuers, and domains that delegate to one of
-    /// these. Each may vouch for its own e-mails and for those of domains that delegate to it. In
-    /// development mode also `localhost:PORT`, which is asked over plain HTTP.
-    #[arg(value_delimiter = ',', num_args = 1)]
-    browserid_issuers: Vec<String> = Vec::new();
-    /// BrowserID issuers that may vouch for e-mails of every domain, such as a server of Mozilla
-    /// accounts. Such an issuer can sign in as any user.
-    #[arg(value_delimiter = ',', num_args = 1)]
-    browserid_trusted_issuers: Vec<String> = Vec::new();
-    /// The BrowserID issuer for domains that have none of their own; with `allow-listed`, for all
-    /// domains that are not listed.
-    browserid_fallback: String = String::new();
-    /// If not empty, assertions of all other BrowserID issuers are rejected, whatever else is set.
-    #[arg(value_delimiter = ',', num_args = 1)]
-    browserid_allowed_issuers: Vec<String> = Vec::new();
-    /// If true, BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA
-    /// with SHA-1 (DS128).
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    browserid_legacy_issuers: bool = false;
-    /// If true, the e-mail that a trusted BrowserID issuer reports for an account
-    /// (`fxa-verifiedEmail`) is accepted.
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    browserid_verified_email: bool = false;
-    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables
-    /// `[[oidc_issuers]]`, elsewhere as JSON. Their fields are described in server/SIGN-IN.md.
-    oidc_issuers: OidcIssuers = OidcIssuers::default();
+    group "Applications";
     /// If true, a domain may prove its ownership over plain HTTP.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
-    /// The SHA-256 of the operator's token; `presence-server admin-token` creates both. Empty: the
-    /// operator's pages do not exist, and `listen` does not serve `/metrics`.
-    admin_token_digest: String = String::new();
-    /// Time for which an operator stays signed in, in seconds.
-    admin_session_seconds: f64 = 3_600.0;
-    /// URL schemes of app links that the action of a notification may have in addition to https,
-    /// such as `myapp` for `myapp://chat/7`.
-    #[arg(value_delimiter = ',', num_args = 1)]
-    action_schemes: Vec<String> = Vec::new();
 }
 
 /// The hosts that are asked for the keys of BrowserID issuers.

@@ -9,6 +9,7 @@ use figment::{Figment, Metadata, Source};
 
 use super::definition::{Flags, Settings};
 use super::error::SettingsError;
+use super::similar::{did_you_mean, most_similar};
 use super::values::ENVIRONMENT_PREFIX;
 
 /// The setting of the address, which is written in several wrong ways.
@@ -61,10 +62,13 @@ fn describe(error: &figment::Error) -> String {
             format!("{LISTEN} must be {ADDRESS}, not {}", describe_value(given))
         }
         Kind::Message(_) if name == LISTEN => format!("{LISTEN} must be {ADDRESS}"),
-        Kind::UnknownField(name, _) if name.contains('-') => {
+        Kind::UnknownField(name, known) if known.contains(&name.replace('-', "_").as_str()) => {
             format!("{name} is not a setting: write {}", name.replace('-', "_"))
         }
-        Kind::UnknownField(name, _) => format!("{name} is not a setting"),
+        Kind::UnknownField(name, known) => {
+            let similar = most_similar(name, known.iter().copied());
+            format!("{name} is not a setting{}", did_you_mean(similar))
+        }
         Kind::UnknownVariant(given, known) => {
             format!("{name} must be one of {}, not {given}", known.join(", "))
         }
@@ -150,6 +154,23 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelled_setting_has_a_suggestion() {
+        for (file, suggestion) in [
+            ("status_bursts = 9", "status_bursts is not a setting; did you mean status_burst?"),
+            ("lisen = \"127.0.0.1:80\"", "lisen is not a setting; did you mean listen?"),
+            ("status-burst = 9", "status-burst is not a setting: write status_burst"),
+            ("status-brust = 9", "status-brust is not a setting; did you mean status_burst?"),
+            ("no_setting = 9", "no_setting is not a setting (in"),
+        ] {
+            let error = load(&Flags::default(), file).unwrap_err().to_string();
+            assert!(error.starts_with(suggestion), "{error}");
+        }
+        let issuer = "[[oidc_issuers]]\nname = \"a\"\nclient_idss = [\"presence\"]";
+        let error = load(&Flags::default(), issuer).unwrap_err().to_string();
+        assert!(error.contains("did you mean client_ids?"), "{error}");
+    }
+
+    #[test]
     fn development_mode_needs_a_loopback_address() {
         let listen = Some("0.0.0.0:80".parse().unwrap());
         let flags = Flags { listen, dev: Some(true), ..Flags::default() };
@@ -171,9 +192,9 @@ mod tests {
     fn redacted_settings_can_be_loaded_again_and_hold_no_password() {
         let settings = Settings { action_schemes: vec!["myapp".to_owned()], ..Settings::default() };
         assert_eq!(load(&Flags::default(), &settings.redacted()).unwrap(), settings);
-        let database = "postgres://presence:secret@db.example/presence".to_owned();
+        let database = "postgres://presence:hunter2@db.example/presence".to_owned();
         let redacted = Settings { database, ..Settings::default() }.redacted();
-        assert!(redacted.contains("***") && !redacted.contains("secret"));
+        assert!(redacted.contains("***") && !redacted.contains("hunter2"));
         let admin_token_digest = "beef".repeat(16);
         let redacted = Settings { admin_token_digest, ..Settings::default() }.redacted();
         assert!(redacted.contains("admin_token_digest = \"***\"") && !redacted.contains("beef"));

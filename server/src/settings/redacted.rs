@@ -25,7 +25,7 @@ impl Settings {
 }
 
 /// Writes a value as TOML, on one line.
-fn toml(value: &Value) -> String {
+pub(super) fn toml(value: &Value) -> String {
     match value {
         Value::Array(items) => {
             format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(","))

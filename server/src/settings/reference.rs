@@ -16,12 +16,16 @@ the file overrides the default. A list is given as `--flag one,two`, as
 `PRESENCE_NAME='[\"one\",\"two\"]'`, and in the file as `name = [\"one\", \"two\"]`. A flag that is
 `true` can be given without its value.
 
-`presence-server config` prints the effective settings without their secrets. With a wrong setting,
-the server exits with code 2 and one line that names the setting. [OPERATION.md](OPERATION.md)
-describes how to run the server.
+`presence-server config` prints the effective settings without their secrets.
+`presence-server init` writes a file with all settings, their descriptions and defaults. With a
+wrong setting, the server exits with code 2 and one line that names the setting.
+[OPERATION.md](OPERATION.md) describes how to run the server.
 
 This page is generated from the definitions by `UPDATE=1 cargo test -p presence-server`.
+";
 
+/// The head of the table of each group.
+const TABLE: &str = "\
 | setting | flag | environment | type | default | unit | description |
 | --- | --- | --- | --- | --- | --- | --- |
 ";
@@ -30,7 +34,11 @@ This page is generated from the definitions by `UPDATE=1 cargo test -p presence-
 pub fn reference() -> String {
     let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
     let mut page = INTRODUCTION.to_owned();
-    for Definition { name, rust_type, description } in Settings::DEFINITIONS {
+    let mut previous = None;
+    for Definition { name, group, rust_type, description } in Settings::DEFINITIONS {
+        if previous.replace(*group) != Some(*group) {
+            let _ = write!(page, "\n## {group}\n\n{TABLE}");
+        }
         let flag = name.replace('_', "-");
         let variable = format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase());
         let default = default(defaults.get(*name));
@@ -106,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_setting_has_a_sentence_and_a_type_in_words() {
-        for Definition { name, rust_type, description } in Settings::DEFINITIONS {
+        for Definition { name, rust_type, description, .. } in Settings::DEFINITIONS {
             assert!(description.trim().ends_with('.'), "{name}: {description}");
             assert!(type_in_words(rust_type).is_some(), "{name}: {rust_type}");
         }

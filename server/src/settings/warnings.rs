@@ -2,6 +2,7 @@
 
 use super::definition::{BrowserIdDiscovery, Settings};
 use super::error::{SettingsError, invalid};
+use super::similar::{did_you_mean, most_similar};
 use super::values::{ENVIRONMENT_PREFIX, is_loopback, origin};
 
 /// The environment variables of the prefix that are no settings: the settings file, and the values
@@ -36,9 +37,8 @@ impl Settings {
 
     /// Returns what is allowed and probably not meant, each as one line.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<String> = unknown_variables()
-            .map(|name| format!("the environment variable {name} is not a setting"))
-            .collect();
+        let mut warnings: Vec<String> =
+            unknown_variables().map(|name| describe_unknown_variable(&name)).collect();
         let public = origin(&self.public_url);
         let is_public =
             public.as_ref().is_some_and(|url| !url.host().is_some_and(|host| is_loopback(&host)));
@@ -79,9 +79,25 @@ fn unknown_variables() -> impl Iterator<Item = String> {
     })
 }
 
+fn describe_unknown_variable(name: &str) -> String {
+    let setting = name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(name);
+    let similar = most_similar(setting, Settings::NAMES.iter().copied());
+    let similar = similar.map(|name| format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase()));
+    let suggestion = did_you_mean(similar.as_deref());
+    format!("the environment variable {name} is not a setting{suggestion}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelled_environment_variable_has_a_suggestion() {
+        let warning = describe_unknown_variable("PRESENCE_LISTN");
+        assert!(warning.ends_with("; did you mean PRESENCE_LISTEN?"), "{warning}");
+        let warning = describe_unknown_variable("PRESENCE_SOMETHING_ELSE");
+        assert!(warning.ends_with("is not a setting"), "{warning}");
+    }
 
     #[test]
     fn a_server_that_accepts_no_issuer_can_never_work() {

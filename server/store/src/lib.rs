@@ -68,6 +68,7 @@ pub use live::roster::{SharedHandle, SharedRoster};
 pub use pending::PENDING_PAGE;
 pub use sessions::SessionLimit;
 pub use sqlite::backup::Backup;
+pub use sqlite::size::DatabaseSize;
 pub use store::Store;
 pub use uses::UsedThing;
 pub use writer::Writer;

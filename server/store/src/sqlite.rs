@@ -2,5 +2,6 @@
 
 pub(crate) mod backup;
 pub(crate) mod inspection;
+pub(crate) mod size;
 
 pub(crate) mod connection;

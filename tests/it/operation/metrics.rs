@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use presence_protocol::{CloseCode, Errno, Puid};
 use presence_tests::{
-    Application, Server, ServerOptions, Socket, SocketRequest, StoppedServer, TIMEOUT, email,
+    Application, Server, ServerOptions, Socket, SocketRequest, StoppedServer, TIMEOUT, email, now,
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -168,6 +168,8 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_ko_total{errno=\"invalid_assertion\"}", 0),
         ("presence_sign_ins_total{outcome=\"ok\"}", 1),
         ("presence_sign_ins_total{outcome=\"email_mismatch\"}", 1),
+        ("presence_verifications_total{outcome=\"proven\"}", 2),
+        ("presence_verifications_total{outcome=\"invalid\"}", 0),
         ("presence_sign_in_seconds_count", 2),
         ("presence_notifications_accepted_total", 7 + 1),
         ("presence_deliveries_total", 7 + 1),
@@ -222,13 +224,60 @@ async fn every_metric_is_described_and_has_no_personal_data() {
         .flat_map(|(labels, _)| labels.split(','))
         .map(|label| label.split('=').next().unwrap())
         .collect();
-    let known =
-        ["channel", "commit", "errno", "le", "outcome", "server", "state", "status", "version"];
+    let known = [
+        "channel", "commit", "errno", "file", "le", "outcome", "server", "state", "status",
+        "version",
+    ];
     assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
     let uid = uid.to_string();
     for private in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
         assert!(!text.contains(private), "{private}");
     }
+}
+
+#[tokio::test]
+async fn a_verification_that_fails_is_counted_by_its_outcome() {
+    let server = Server::start(ServerOptions::default().with_metrics()).await;
+    let before = Scrape::of(&server).await;
+    let wrong = server.call("POST", "/session").json(&json!({"assertion": "made up"}));
+    wrong.await.assert_error(Errno::InvalidAssertion);
+    let after = Scrape::of(&server).await;
+    let expected = [
+        ("presence_verifications_total{outcome=\"proven\"}", 0),
+        ("presence_verifications_total{outcome=\"invalid\"}", 1),
+        ("presence_verifications_total{outcome=\"unavailable\"}", 0),
+        ("presence_verifications_total{outcome=\"busy\"}", 0),
+        ("presence_sign_in_seconds_count", 0),
+    ];
+    assert_growth(&before, &after, &expected);
+}
+
+#[tokio::test]
+async fn the_process_and_its_database_are_measured() {
+    let server = Server::start(ServerOptions::default().with_metrics()).await;
+    let idle = Scrape::of(&server).await;
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(Socket::device(&server).await);
+    }
+    let busy = Scrape::of(&server).await;
+    assert!(busy.get("process_open_fds") >= idle.get("process_open_fds") + 20.0);
+    assert!(busy.get("process_max_fds") > busy.get("process_open_fds"));
+    let resident = busy.get("process_resident_memory_bytes");
+    assert!(resident > 1e6 && busy.get("process_virtual_memory_bytes") > resident);
+    assert!(busy.get("process_threads") >= 1.0);
+    busy.count("process_cpu_seconds_total");
+    let age = (now() / 1000).abs_diff(busy.count("process_start_time_seconds"));
+    assert!(age < 3600, "{age}");
+    let size = |suffix: &str| {
+        let mut path = server.database().as_os_str().to_owned();
+        path.push(suffix);
+        std::fs::metadata(path).unwrap().len()
+    };
+    let bytes = |file: &str| busy.count(&format!("presence_database_bytes{{file=\"{file}\"}}"));
+    assert_eq!(bytes("database"), size(""));
+    // The log only grows, until it is written back into the file.
+    assert!((1..=size("-wal")).contains(&bytes("log")), "{busy:?}");
 }
 
 #[tokio::test]
