@@ -1,10 +1,15 @@
 """The fixture of all tests: a real server."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from real_server import RealServer
+
+# A shell lets a program that runs in the background ignore SIGINT, and so the programs that it
+# starts: the examples, which have to end at this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
