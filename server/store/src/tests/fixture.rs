@@ -9,7 +9,7 @@ use presence_core::{Clock as _, ManualClock, UnixMillis};
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use presence_test_postgres::Cluster;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -289,8 +289,14 @@ impl Fixture {
         Cluster::shared().end_connections(&database);
     }
 
-    /// Runs a statement on a connection that writes.
+    /// Runs a statement on a connection that writes, however long it takes.
     pub(super) async fn sql(&self, statement: &str) {
+        if self.store.live().is_some() {
+            let txn = self.store.write().pool().begin().await.unwrap();
+            txn.execute_unprepared("SET LOCAL statement_timeout = 0").await.unwrap();
+            txn.execute_unprepared(statement).await.unwrap();
+            return txn.commit().await.unwrap();
+        }
         self.store.write().execute_unprepared(statement).await.unwrap();
     }
 }
