@@ -12,14 +12,14 @@ use presence_core::model::ApplicationState;
 use presence_core::roster::ConnectionNumber;
 use presence_protocol::{AppId, CloseCode};
 use presence_store::{Announced, Notes, NotesReader, PENDING_PAGE, StoreError};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::SharedHub;
 use super::seats::Seat;
 use crate::errors::or_logged;
 use crate::mailbox::PendingDelivery;
 
-/// The time after which a server asks for what it was not told.
+/// The time between two questions for what a server was not told.
 const POLL: Duration = Duration::from_secs(1);
 /// The time between two looks at everything that a server holds.
 const FULL_LOOK: Duration = Duration::from_mins(10);
@@ -59,21 +59,35 @@ impl SharedHub {
             self.look_everywhere().await?;
         }
         self.see().await?;
+        let mut asks = interval(POLL);
+        asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // Asking after a second of silence finds what was not announced.
-            let announced = timeout(POLL, announcements.next()).await;
-            match announced {
-                Ok(Ok(Announced::Notes)) => self.read_notes(reader).await?,
-                Ok(Ok(Announced::Streams(apps))) => self.followed.catch_up(&apps).await?,
-                Ok(Ok(Announced::AllStreams)) => self.catch_up_all().await?,
-                Ok(Ok(Announced::Interrupted)) => self.look_everywhere().await?,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => {
-                    self.read_notes(reader).await?;
-                    self.catch_up_all().await?;
-                }
-            }
+            // An announcement can be lost while others come all the time. One that is given up for
+            // a tick is made good by it.
+            let announced = tokio::select! {
+                announced = announcements.next() => Some(announced?),
+                _ = asks.tick() => None,
+            };
+            self.attend_to(announced, reader).await?;
             self.see().await?;
+        }
+    }
+
+    /// Reads what was announced, or asks for what was not.
+    async fn attend_to(
+        self: &Arc<Self>,
+        announced: Option<Announced>,
+        reader: &mut NotesReader,
+    ) -> Result<(), StoreError> {
+        match announced {
+            Some(Announced::Notes) => self.read_notes(reader).await,
+            Some(Announced::Streams(apps)) => self.followed.catch_up(&apps).await,
+            Some(Announced::AllStreams) => self.catch_up_all().await,
+            Some(Announced::Interrupted) => self.look_everywhere().await,
+            None => {
+                self.read_notes(reader).await?;
+                self.catch_up_all().await
+            }
         }
     }
 
