@@ -112,7 +112,10 @@ impl UsedAssertions {
     ) -> Result<(), StoreError> {
         match self {
             Self::Own(used) => used.restore(ended),
-            Self::Shared(used) => used.restore(ended).await?,
+            Self::Shared(used) => {
+                let content = Purpose::Ended.to_bytes();
+                used.live.restore_one_time((OneTimeKind::Assertion, &content), &ended).await?;
+            }
         }
         Ok(())
     }
@@ -132,15 +135,6 @@ pub(crate) struct SharedUsedAssertions {
 }
 
 impl SharedUsedAssertions {
-    async fn restore(&self, ended: Vec<(UserId, EndedAssertion)>) -> Result<(), StoreError> {
-        let (kind, content) = (OneTimeKind::Assertion, Purpose::Ended.to_bytes());
-        for (owner, (digest, expires_at)) in ended {
-            let value = NewOneTimeValue { kind, digest, owner, content: &content, expires_at };
-            self.live.add_one_time(value, usize::MAX, self.clock.now()).await?;
-        }
-        Ok(())
-    }
-
     async fn claim(
         &self,
         digest: [u8; 32],

@@ -3,13 +3,14 @@
 //! All rows are copied in one transaction, so a copy that breaks leaves no row, and can be
 //! repeated.
 
+use std::collections::HashMap;
+
+use presence_core::UnixMillis;
 use sea_orm::sea_query::{Alias, Expr, Query};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, QueryResult, Statement,
     TransactionTrait, Value,
 };
-
-use presence_core::UnixMillis;
 
 use crate::error::StoreError;
 use crate::migration;
@@ -161,7 +162,7 @@ async fn columns(
     let sql = "SELECT column_name::text, udt_name::text FROM information_schema.columns \
                WHERE table_schema = current_schema() AND table_name = $1";
     let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [table.into()]);
-    let mut kinds = std::collections::HashMap::new();
+    let mut kinds = HashMap::new();
     for row in target.query_all_raw(query).await? {
         let (name, kind): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         kinds.insert(name, kind);

@@ -137,7 +137,8 @@ impl Live {
     }
 }
 
-fn milliseconds(time: Duration) -> i64 {
+/// Returns a duration as SQL takes it.
+pub(super) fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 

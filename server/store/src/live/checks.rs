@@ -12,6 +12,9 @@ use super::{Live, execute, query};
 use crate::error::StoreError;
 use crate::rows::{id, time_from_column, time_to_column};
 
+/// The maximum number of checks of single users that one statement records.
+const PAGE: usize = 5_000;
+
 /// Checks to be recorded, with their times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewChecks {
@@ -58,11 +61,12 @@ impl Live {
             ];
             execute(self.write(), "SELECT presence_check_all_1($1, $2)", values).await?;
         }
-        if !checks.of_user.is_empty() {
+        let of_user: Vec<_> = checks.of_user.iter().collect();
+        for of_user in of_user.chunks(PAGE) {
             let values = [
-                texts(checks.of_user.keys().map(|(app, _)| app.to_string())),
-                texts(checks.of_user.keys().map(|(_, puid)| puid.to_string())),
-                bigints(checks.of_user.values().map(|at| time_to_column(*at))),
+                texts(of_user.iter().map(|((app, _), _)| app.to_string())),
+                texts(of_user.iter().map(|((_, puid), _)| puid.to_string())),
+                bigints(of_user.iter().map(|(_, at)| time_to_column(**at))),
             ];
             execute(self.write(), "SELECT presence_check_users_1($1, $2, $3)", values).await?;
         }

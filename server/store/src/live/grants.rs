@@ -11,7 +11,7 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
-use super::apply::cause_code;
+use super::apply::{cause_code, milliseconds};
 use super::arrays::{
     bigints, blobs, ints, optional_bigints, optional_smallints, optional_texts, smallints, texts,
 };
@@ -152,7 +152,7 @@ impl Live {
                    JOIN apps a ON a.id = g.app_id WHERE n.state > 0 ORDER BY a.number";
         let rows = query(self.read(), sql, []).await?;
         let apps: Result<Vec<i32>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
-        let hold = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
+        let hold = milliseconds(hold);
         let (mut given, mut moved) = (0, Vec::new());
         for app in apps? {
             let txn = self.write().begin_writing().await?;

@@ -42,8 +42,8 @@ impl Notes {
     }
 }
 
-/// The maximum number of notes that are read at once. The next call reads on.
-const MAX_READ: u64 = 10_000;
+/// The number of notes that are read by one statement.
+const PAGE: i32 = 1_000;
 
 /// A place in the notes. Numbers and transactions are assigned before the commit, so a note can
 /// appear after one with a greater number. All notes of transactions before `from` have appeared.
@@ -116,32 +116,33 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// `Unavailable`.
+    /// `Unavailable`. The reader has not moved then.
     pub async fn read_notes(&self, reader: &mut NotesReader) -> Result<Notes, StoreError> {
-        let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, \
-                   n.xact::text::bigint, n.id, n.kind, n.subjects \
-                   FROM (SELECT 1) one LEFT JOIN notes n ON n.xact >= $1::text::xid8 \
-                   ORDER BY n.xact, n.id LIMIT $2";
-        let values = [reader.from.to_string().into(), MAX_READ.into()];
-        let rows = query(self.read(), sql, values).await?;
-        let mut next = rows.first().map_or(Ok(reader.from), |row| row.try_get_by_index(0))?;
-        let (mut notes, mut read) = (Notes::default(), Vec::with_capacity(rows.len()));
-        for row in &rows {
-            let Some(xact) = row.try_get_by_index::<Option<i64>>(1)? else { continue };
-            let id: i64 = row.try_get_by_index(2)?;
-            if !reader.seen.contains(&id) {
-                self.add_subjects(&mut notes, row.try_get_by_index(3)?, row.try_get_by_index(4)?)
-                    .await?;
+        // Older than every page, so what appears meanwhile is read by the next call.
+        let next = self.notes_reader().await?.from;
+        let sql = "SELECT xact::text::bigint, id, kind, subjects FROM notes \
+                   WHERE (xact, id) > ($1::text::xid8, $2) ORDER BY xact, id LIMIT $3";
+        let (mut notes, mut seen) = (Notes::default(), HashSet::new());
+        let mut last = (reader.from, i64::MIN);
+        loop {
+            let values = [last.0.to_string().into(), last.1.into(), PAGE.into()];
+            let rows = query(self.read(), sql, values).await?;
+            for row in &rows {
+                last = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let (xact, id) = last;
+                if !reader.seen.contains(&id) {
+                    let (kind, subjects) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+                    self.add_subjects(&mut notes, kind, subjects).await?;
+                }
+                if xact >= next {
+                    seen.insert(id);
+                }
             }
-            read.push((xact, id));
+            if rows.len() < PAGE as usize {
+                *reader = NotesReader { from: next, seen };
+                return Ok(notes);
+            }
         }
-        if let (true, Some((last, _))) = (read.len() as u64 >= MAX_READ, read.last()) {
-            next = next.min(*last);
-        }
-        reader.from = next;
-        reader.seen =
-            read.into_iter().filter(|(xact, _)| *xact >= next).map(|(_, id)| id).collect();
-        Ok(notes)
     }
 
     async fn add_subjects(

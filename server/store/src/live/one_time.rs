@@ -4,9 +4,13 @@
 
 use presence_core::{UnixMillis, UserId};
 
+use super::arrays::{bigints, blobs};
 use super::{Live, execute, query};
 use crate::error::StoreError;
 use crate::rows::{digest, number_to_column, time_from_column, time_to_column};
+
+/// The maximum number of values that one statement restores.
+const RESTORED_TOGETHER: usize = 5_000;
 
 /// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +91,34 @@ impl Live {
         }
         let first = time_from_column("one_time_values", row.try_get_by_index(1)?)?;
         Ok(OneTimeOutcome::Full(first))
+    }
+
+    /// Stores values with the same content, unless they are stored already, however many their
+    /// owners have.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn restore_one_time(
+        &self,
+        (kind, content): (OneTimeKind, &[u8]),
+        values: &[(UserId, ([u8; 32], UnixMillis))],
+    ) -> Result<(), StoreError> {
+        for values in values.chunks(RESTORED_TOGETHER) {
+            let sql = "INSERT INTO one_time_values (kind, digest, owner, content, expires_at) \
+                       SELECT $1, v.digest, v.owner, $2, v.expires_at \
+                       FROM unnest($3, $4, $5) v(digest, owner, expires_at) \
+                       ORDER BY v.digest ON CONFLICT DO NOTHING";
+            let values = [
+                kind.code().into(),
+                content.to_vec().into(),
+                blobs(values.iter().map(|(_, (digest, _))| digest.to_vec())),
+                bigints(values.iter().map(|(owner, _)| owner.0)),
+                bigints(values.iter().map(|(_, (_, expires_at))| time_to_column(*expires_at))),
+            ];
+            execute(self.write(), sql, values).await?;
+        }
+        Ok(())
     }
 
     /// Returns the content of a value that has not expired.

@@ -1,10 +1,10 @@
 //! The devices that users have ended.
 
 use presence_core::EndedDevices;
-use presence_core::model::{Scope, Session, UserId};
+use presence_core::model::UserId;
 use presence_protocol::DeviceName;
 
-use super::fixture::{Fixture, HOUR, NOW};
+use super::fixture::{Fixture, HOUR, NOW, session};
 use crate::DeviceEnd;
 
 fn name(n: usize) -> DeviceName {
@@ -13,19 +13,6 @@ fn name(n: usize) -> DeviceName {
 
 fn end(user: UserId, device: DeviceName) -> DeviceEnd {
     DeviceEnd { user, device, kept_session: None, sessions: Vec::new(), assertions: Vec::new() }
-}
-
-async fn session(fixture: &Fixture, user: UserId, n: u8) {
-    let session = Session {
-        digest: [n; 32],
-        user,
-        scope: Scope::Device,
-        created_at: NOW,
-        expires_at: NOW + HOUR,
-        generation: None,
-        ended_devices: EndedDevices::default(),
-    };
-    fixture.insert_session(&session).await;
 }
 
 async fn opens(fixture: &Fixture, n: u8, device: &DeviceName) -> Option<bool> {
@@ -38,7 +25,7 @@ async fn the_end_of_a_device_ends_its_sessions_and_its_name_for_the_others() {
     let fixture = Fixture::new().await;
     let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
     for (n, user) in [(1, alice), (2, alice), (3, alice), (4, bob)] {
-        session(&fixture, user, n).await;
+        fixture.insert_session(&session(user, n)).await;
     }
     let ended = DeviceEnd {
         kept_session: Some([2; 32]),
@@ -49,7 +36,7 @@ async fn the_end_of_a_device_ends_its_sessions_and_its_name_for_the_others() {
     for _ in 0..2 {
         fixture.store.end_device(&ended).await.unwrap();
     }
-    session(&fixture, alice, 5).await;
+    fixture.insert_session(&session(alice, 5)).await;
     for (n, expected) in
         [(1, None), (2, Some(true)), (3, Some(false)), (4, Some(true)), (5, Some(true))]
     {
@@ -62,7 +49,7 @@ async fn the_end_of_a_device_ends_its_sessions_and_its_name_for_the_others() {
 async fn a_user_who_ends_devices_all_day_has_to_sign_in_again_and_no_name_is_forgotten() {
     let fixture = Fixture::new().await;
     let alice = fixture.user("alice").await;
-    session(&fixture, alice, 1).await;
+    fixture.insert_session(&session(alice, 1)).await;
     for n in 0..EndedDevices::MAX_NAMES {
         fixture.store.end_device(&end(alice, name(n))).await.unwrap();
     }
@@ -72,7 +59,7 @@ async fn a_user_who_ends_devices_all_day_has_to_sign_in_again_and_no_name_is_for
     for n in [0, 1_000, 2_000] {
         assert_eq!(opens(&fixture, 1, &name(n)).await, Some(false));
     }
-    session(&fixture, alice, 2).await;
+    fixture.insert_session(&session(alice, 2)).await;
     assert_eq!(opens(&fixture, 2, &name(0)).await, Some(true));
 }
 

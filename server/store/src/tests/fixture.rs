@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use presence_core::model::{ApiKey, App, ApplicationState, Email, Session, UserId};
-use presence_core::{Clock as _, ManualClock, UnixMillis};
+use presence_core::model::{ApiKey, App, ApplicationState, Email, Scope, Session, UserId};
+use presence_core::{Clock as _, EndedDevices, ManualClock, UnixMillis};
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use presence_test_postgres::Cluster;
@@ -332,6 +332,19 @@ pub(super) fn item(id: u128, puid: Puid) -> NewNotification {
         action: String::new(),
         ttl: 3600,
         idempotency_key: None,
+    }
+}
+
+/// Returns a session of a user for devices, with a digest of this number.
+pub(super) fn session(user: UserId, n: u8) -> Session {
+    Session {
+        digest: [n; 32],
+        user,
+        scope: Scope::Device,
+        created_at: NOW,
+        expires_at: NOW + HOUR,
+        generation: None,
+        ended_devices: EndedDevices::default(),
     }
 }
 

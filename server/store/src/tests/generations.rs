@@ -1,25 +1,21 @@
 //! The greatest generation of a user, and the sessions that a greater one ends.
 
-use presence_core::EndedDevices;
-use presence_core::model::{CredentialGeneration, Scope, Session, UserId};
+use presence_core::model::{CredentialGeneration, Session, UserId};
 
-use super::fixture::{Fixture, HOUR, NOW};
+use super::fixture::{Fixture, NOW, session};
 use crate::GenerationOutcome;
 
 fn of(issuer: &str, number: u64) -> CredentialGeneration {
     CredentialGeneration { issuer: issuer.into(), number }
 }
 
-async fn session(fixture: &Fixture, user: UserId, n: u8, generation: Option<CredentialGeneration>) {
-    let session = Session {
-        digest: [n; 32],
-        user,
-        scope: Scope::Device,
-        created_at: NOW,
-        expires_at: NOW + HOUR,
-        generation,
-        ended_devices: EndedDevices::default(),
-    };
+async fn add_session(
+    fixture: &Fixture,
+    user: UserId,
+    n: u8,
+    generation: Option<CredentialGeneration>,
+) {
+    let session = Session { generation, ..session(user, n) };
     fixture.insert_session(&session).await;
     assert_eq!(fixture.store.session(&[n; 32], NOW).await.unwrap(), Some(session));
 }
@@ -56,11 +52,11 @@ async fn issuers_and_users_do_not_count_for_each_other() {
 async fn a_greater_generation_ends_the_sessions_of_smaller_ones_and_no_others() {
     let fixture = Fixture::new().await;
     let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
-    session(&fixture, alice, 1, Some(of("idp.example", 1))).await;
-    session(&fixture, alice, 2, Some(of("idp.example", 2))).await;
-    session(&fixture, alice, 3, Some(of("other.example", 1))).await;
-    session(&fixture, alice, 4, None).await;
-    session(&fixture, bob, 5, Some(of("idp.example", 1))).await;
+    add_session(&fixture, alice, 1, Some(of("idp.example", 1))).await;
+    add_session(&fixture, alice, 2, Some(of("idp.example", 2))).await;
+    add_session(&fixture, alice, 3, Some(of("other.example", 1))).await;
+    add_session(&fixture, alice, 4, None).await;
+    add_session(&fixture, bob, 5, Some(of("idp.example", 1))).await;
     let outcome = fixture.store.record_generation(alice, &of("idp.example", 2)).await.unwrap();
     assert_eq!(outcome, GenerationOutcome::Raised(vec![[1; 32]]));
     for (n, is_there) in [(1, false), (2, true), (3, true), (4, true), (5, true)] {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use presence_core::model::{ApplicationState, Email, Scope, Session, UserId};
-use presence_core::{EndedDevices, UnixMillis};
+use presence_core::UnixMillis;
+use presence_core::model::{ApplicationState, Email, Scope, Session};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::task::JoinSet;
 
-use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, app, item};
+use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, app, item, session};
 use crate::{AppChanges, NewDomain, NewNotification, SessionLimit, UsedThing};
 
 #[tokio::test]
@@ -221,16 +221,7 @@ async fn concurrent_session_lookups_return_each_session_with_its_user() {
     let fixture = Fixture::new().await;
     let mut sessions = Vec::new();
     for (n, name) in (1..).zip(["alice", "bob", "carol"]) {
-        let (user, digest) = (fixture.user(name).await, [n; 32]);
-        let session = Session {
-            digest,
-            user,
-            scope: Scope::Device,
-            created_at: NOW,
-            expires_at: NOW + HOUR,
-            generation: None,
-            ended_devices: EndedDevices::default(),
-        };
+        let session = session(fixture.user(name).await, n);
         fixture.insert_session(&session).await;
         let email = Email::parse(&format!("{name}@b.example")).unwrap();
         sessions.push((session, email));
@@ -305,15 +296,7 @@ async fn a_purge_deletes_expired_rows_and_nothing_else() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     for (n, expires_at) in [(1, NOW + HOUR), (2, NOW + 48 * HOUR)] {
-        let session = Session {
-            digest: [n; 32],
-            user: alice,
-            scope: Scope::Device,
-            created_at: NOW,
-            expires_at,
-            generation: None,
-            ended_devices: EndedDevices::default(),
-        };
+        let session = Session { expires_at, ..session(alice, n) };
         fixture.insert_session(&session).await;
     }
     let keyed = NewNotification { idempotency_key: Some("k".to_owned()), ..item(1, puid) };
@@ -322,16 +305,4 @@ async fn a_purge_deletes_expired_rows_and_nothing_else() {
     assert_eq!(fixture.store.purge(NOW + 24 * HOUR).await.unwrap(), 2);
     assert_eq!(fixture.store.purge(NOW + 24 * HOUR).await.unwrap(), 0);
     assert!(fixture.store.session(&[2; 32], NOW + 24 * HOUR).await.unwrap().is_some());
-}
-
-fn session(user: UserId, n: u8) -> Session {
-    Session {
-        digest: [n; 32],
-        user,
-        scope: Scope::Device,
-        created_at: NOW,
-        expires_at: NOW + HOUR,
-        generation: None,
-        ended_devices: EndedDevices::default(),
-    }
 }

@@ -33,7 +33,7 @@ BEGIN
 END $$;
 
 -- Shows Applications whose moment has come the changes that wait, and returns those whose streams
--- have new entries. Only the changes of a moment are shown by a call for it, however late it is.
+-- have new entries. A moment at which no server runs is left out: the next one is in the future.
 CREATE FUNCTION presence_show_waiting_1(p_delay bigint) RETURNS integer[] LANGUAGE plpgsql AS $$
 DECLARE
   now_ms bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);

@@ -1,12 +1,12 @@
 //! The copy of a SQLite database to PostgreSQL.
 
-use presence_core::model::{CredentialGeneration, Scope, Session, Settlement};
-use presence_core::{EndedDevices, UserId};
+use presence_core::UserId;
+use presence_core::model::{CredentialGeneration, Session, Settlement};
 use presence_test_postgres::Cluster;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tempfile::TempDir;
 
-use super::super::fixture::{APP, Fixture, HOUR, NOW, id, item};
+use super::super::fixture::{APP, Fixture, NOW, id, item, session};
 use crate::copy::TABLES;
 use crate::{DatabaseCopy, Store, StoreError};
 
@@ -17,15 +17,7 @@ async fn filled() -> (TempDir, String) {
     let (bob, of_bob) = fixture.user_with_grant("bob", 2).await;
     let generation = CredentialGeneration { issuer: "idp.example".into(), number: 7 };
     fixture.store.record_generation(alice, &generation).await.unwrap();
-    let session = Session {
-        digest: [1; 32],
-        user: alice,
-        scope: Scope::Account,
-        created_at: NOW,
-        expires_at: NOW + HOUR,
-        generation: Some(generation),
-        ended_devices: EndedDevices::default(),
-    };
+    let session = Session { generation: Some(generation), ..session(alice, 1) };
     fixture.insert_session(&session).await;
     fixture.insert_key(1).await;
     let with_key = |n, puid| crate::NewNotification {

@@ -1,10 +1,9 @@
 //! Notes for all servers: each is read once, and what ends leaves one.
 
-use presence_core::EndedDevices;
-use presence_core::model::{CredentialGeneration, Scope, Session};
+use presence_core::model::{CredentialGeneration, Session};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
-use super::super::fixture::{APP, Fixture, HOUR, NOW};
+use super::super::fixture::{APP, Fixture, session};
 use crate::{Notes, NotesReader};
 
 async fn read(fixture: &Fixture, reader: &mut NotesReader) -> Notes {
@@ -16,15 +15,7 @@ async fn a_session_a_key_and_a_generation_that_end_leave_a_note_in_their_transac
     let fixture = Fixture::on_postgres().await;
     let (alice, _) = fixture.user_with_grant("alice", 1).await;
     let generation = |number| CredentialGeneration { issuer: "idp.example".into(), number };
-    let session = Session {
-        digest: [1; 32],
-        user: alice,
-        scope: Scope::Device,
-        created_at: NOW,
-        expires_at: NOW + HOUR,
-        generation: Some(generation(1)),
-        ended_devices: EndedDevices::default(),
-    };
+    let session = Session { generation: Some(generation(1)), ..session(alice, 1) };
     fixture.insert_session(&session).await;
     let key = fixture.insert_key(1).await;
     fixture.store.record_generation(alice, &generation(1)).await.unwrap();
@@ -65,4 +56,27 @@ async fn a_note_whose_transaction_commits_after_later_ones_is_read_once() {
     live.note(&of(quick)).await.unwrap();
     assert_eq!(read(&fixture, reader).await, of(quick));
     idle.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn notes_of_many_pages_are_read_once_also_while_an_older_transaction_runs() {
+    let fixture = Fixture::on_postgres().await;
+    let live = fixture.store.live().unwrap();
+    let reader = &mut live.notes_reader().await.unwrap();
+    let older = fixture.store.write().pool().begin().await.unwrap();
+    older.execute_unprepared("SELECT pg_current_xact_id()").await.unwrap();
+    // Statements of their own, each in a transaction.
+    for first in [0, 1_250] {
+        let sql = format!(
+            "INSERT INTO notes (kind, subjects, created_at) \
+             SELECT 0, ARRAY[{first} + i], 0 FROM generate_series(1, 1250) i"
+        );
+        fixture.sql(&sql).await;
+        let mut found = read(&fixture, reader).await.users;
+        found.sort_unstable();
+        assert!(found.iter().map(|user| user.0).eq(first + 1..=first + 1_250));
+    }
+    assert!(read(&fixture, reader).await.is_empty());
+    older.rollback().await.unwrap();
+    assert!(read(&fixture, reader).await.is_empty());
 }

@@ -28,6 +28,22 @@ async fn of_many_values_at_two_servers_at_once_a_user_gets_as_many_as_the_limit(
 }
 
 #[tokio::test]
+async fn a_restored_value_is_known_and_changes_none_that_is_stored() {
+    let fixture = Fixture::on_postgres().await;
+    let alice = fixture.user("alice").await;
+    let live = fixture.store.live().unwrap();
+    let (kind, expires_at) = (OneTimeKind::Assertion, NOW + HOUR);
+    let value = NewOneTimeValue { kind, digest: [1; 32], owner: alice, content: b"d", expires_at };
+    assert_eq!(live.add_one_time(value, LIMIT, NOW).await.unwrap(), OneTimeOutcome::New);
+    let values = [1, 2].map(|n| (alice, ([n; 32], expires_at)));
+    for _ in 0..2 {
+        live.restore_one_time((kind, b"e"), &values).await.unwrap();
+    }
+    let content = async |n: u8| live.one_time(kind, &[n; 32], NOW).await.unwrap();
+    assert_eq!((content(1).await, content(2).await), (Some(b"d".into()), Some(b"e".into())));
+}
+
+#[tokio::test]
 async fn a_value_that_two_servers_store_at_once_is_new_to_one_of_them() {
     let fixture = Fixture::on_postgres().await;
     let alice = fixture.user("alice").await;
