@@ -232,13 +232,19 @@ impl MetricsExporter {
     }
 
     /// Returns all metrics, with the current values of the gauges.
-    pub(crate) fn render(&self, service: &PresenceService, is_draining: bool) -> String {
+    pub(crate) async fn render(&self, service: &PresenceService, is_draining: bool) -> String {
         service.update_gauges();
         METER.log_lines_dropped.absolute(logging::dropped_lines());
         METER.draining.set(f64::from(u8::from(is_draining)));
         METER.warming_up.set(f64::from(u8::from(service.is_warming_up())));
-        self.process.update();
-        self.database.update();
+        let (process, database) = (self.process.clone(), self.database.clone());
+        // The list of open files is long with many sockets, which other tasks must not wait for.
+        let read = tokio::task::spawn_blocking(move || {
+            process.update();
+            database.update();
+        });
+        // If the reading fails, the metrics keep their last values.
+        read.await.ok();
         self.handle.run_upkeep();
         self.handle.render()
     }

@@ -29,8 +29,8 @@ impl OperatorConsole {
     }
 
     /// Returns all metrics in the text format of Prometheus.
-    pub(crate) fn metrics(&self) -> String {
-        self.exporter.render(&self.sockets.service, self.is_draining())
+    pub(crate) async fn metrics(&self) -> String {
+        self.exporter.render(&self.sockets.service, self.is_draining()).await
     }
 
     /// Returns true while the server closes its sockets before it stops.

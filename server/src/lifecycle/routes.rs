@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
+use poem::endpoint::{DynEndpoint, ToDynEndpoint, make};
 use poem::http::{HeaderValue, Method, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
 use presence_protocol::{ApiError, Errno};
@@ -48,7 +48,7 @@ pub(super) fn endpoint(
             |sockets, request| async move { upgrade::device(&sockets, &request) },
         );
     let (console, development) = (Arc::clone(&context), context.dev_issuer.is_some());
-    let metrics = make_sync(move |request| operator_metrics(&request, console.operator.as_ref()));
+    let metrics = operator_metrics_endpoint(console);
     let http_routes: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
     let app_socket = web::page_or_socket(&http_routes, app_socket);
     let routes = Route::new()
@@ -126,11 +126,13 @@ pub(super) fn metrics_endpoint(
     exporter: MetricsExporter,
     sockets: Arc<SocketRegistry>,
 ) -> impl Endpoint<Output = Response> {
-    let metrics = make_sync(move |request: Request| {
-        exposition(
-            request.method(),
-            || Ok(exporter.render(&sockets.service, sockets.is_draining())),
-        )
+    let metrics = make(move |request: Request| {
+        let (exporter, sockets) = (exporter.clone(), Arc::clone(&sockets));
+        async move {
+            let rendering =
+                async { Ok(exporter.render(&sockets.service, sockets.is_draining()).await) };
+            exposition(request.method(), rendering).await
+        }
     });
     Route::new().at(METRICS, metrics).around(|next, request| async move {
         let response = next.call(request).await.map(IntoResponse::into_response);
@@ -141,22 +143,33 @@ pub(super) fn metrics_endpoint(
     })
 }
 
+fn operator_metrics_endpoint(context: Arc<ServerContext>) -> impl Endpoint<Output = Response> {
+    make(move |request| {
+        let context = Arc::clone(&context);
+        async move { operator_metrics(&request, context.operator.as_ref()).await }
+    })
+}
+
 /// Responds to a request for the metrics on the listener of everything else. Only the operator gets
 /// them, since the counters show who hides. For all others they do not exist.
-fn operator_metrics(request: &Request, console: Option<&OperatorConsole>) -> Response {
-    exposition(request.method(), || {
+async fn operator_metrics(request: &Request, console: Option<&OperatorConsole>) -> Response {
+    let rendering = async {
         let (console, token) = console.zip(bearer(request.headers())).ok_or(Errno::NotFound)?;
         let is_operator = console.access.accepts(client_address::of(request), token);
         if is_operator {
             client_proof::complete(request);
         }
-        is_operator.then(|| console.metrics()).ok_or(Errno::NotFound)
-    })
+        if is_operator { Ok(console.metrics().await) } else { Err(Errno::NotFound) }
+    };
+    exposition(request.method(), rendering).await
 }
 
-fn exposition(method: &Method, render: impl FnOnce() -> Result<String, Errno>) -> Response {
+async fn exposition(
+    method: &Method,
+    rendering: impl Future<Output = Result<String, Errno>>,
+) -> Response {
     let rendered = match *method {
-        Method::GET | Method::HEAD => render(),
+        Method::GET | Method::HEAD => rendering.await,
         _ => Err(Errno::MethodNotAllowed),
     };
     match rendered {

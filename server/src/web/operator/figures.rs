@@ -78,10 +78,10 @@ pub(super) async fn figures(OperatorCall(operator): OperatorCall) -> PageResult 
     let begun = Stopwatch::start();
     let answers = service.ping().await.is_ok();
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    // The rest is shown also while the database does not answer.
-    let servers = service.operator().servers().await.unwrap_or_default();
+    // A database that does not answer is not waited for twice.
+    let servers = if answers { service.operator().servers().await? } else { Vec::new() };
     let console = operator.console()?;
-    let text = console.metrics();
+    let text = console.metrics().await;
     let metrics = Exposition::of(&text);
     let figures = Figures {
         at: service.now(),
