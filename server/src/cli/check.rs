@@ -1,5 +1,5 @@
-//! The command `check`, which checks that the database, the certificate and the issuers can be
-//! used.
+//! The command `check`, which checks that the certificate, the shared secret, the database and the
+//! issuers can be used.
 
 use std::sync::Arc;
 
@@ -25,6 +25,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
     if let Some(files) = settings.tls() {
         Tls::load(files).map_err(failure)?;
         print("certificate: ok")?;
+    }
+    if settings.shared_secret().map_err(failure)?.is_some() {
+        print("shared secret: ok")?;
     }
     database::check(&settings).await?;
     check_browserid(&settings).await?;

@@ -5,9 +5,9 @@ use super::error::{SettingsError, invalid};
 use super::similar::{did_you_mean, most_similar};
 use super::values::{ENVIRONMENT_PREFIX, is_loopback, origin};
 
-/// The environment variables of the prefix that are no settings: the settings file, and the values
-/// of the build.
-const OTHER_VARIABLES: [&str; 4] = ["CONFIG", "SOURCE", "COMMIT", "BUILD"];
+/// The environment variables of the prefix that are no settings: the settings file, the target of a
+/// copy, and the values of the build.
+const OTHER_VARIABLES: [&str; 5] = ["CONFIG", "COPY_TO", "SOURCE", "COMMIT", "BUILD"];
 
 impl Settings {
     /// Checks that somebody can sign in.
