@@ -84,6 +84,29 @@ test("an operator sees the live status of the server and no users", async (t) =>
   await page.locator("#state").getByText("Reload the page to sign in again").waitFor();
 });
 
+test("an operator of several servers sees each of them, and their sums", async (t) => {
+  const { page } = await operator(t);
+  await page.locator("#state").getByText("Running").waitFor();
+  assert.equal(await page.locator("#servers").isVisible(), false, "a server that is alone");
+  // The figures are those of this server, with the servers that one of several adds.
+  const server = { version: "0.1.0", app_sockets: 2, state: "running", silent_seconds: 3, is_this: false };
+  const servers = [
+    { ...server, name: "1a2b3c4d", devices: 1200, is_this: true },
+    { ...server, name: "5e6f7a8b", devices: 34, state: "gone", silent_seconds: 17 },
+  ];
+  await page.route("/admin/figures", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...await response.json(), servers } });
+  });
+  const row = (name) => page.locator("#servers tbody tr").filter({ hasText: name });
+  await row("1a2b3c4d (this one)").getByText("running").waitFor();
+  await row("5e6f7a8b").getByText("gone").waitFor();
+  await row("5e6f7a8b").getByText("17 s ago").waitFor();
+  assert.equal(await page.locator("#all-devices").textContent(), "1,234");
+  assert.equal(await page.locator("#all-app-sockets").textContent(), "4");
+  await checkPage(page, "operator-servers");
+});
+
 test("an operator blocks an application, and its developer sees the block", async (t) => {
   const { server, page } = await operator(t);
   const name = "<img src=x onerror=alert(1)> Chat";

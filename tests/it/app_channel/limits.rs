@@ -1,10 +1,9 @@
 //! The limits of an Application's sockets: their number, and the amount of unread data.
 
-use std::time::{Duration, Instant};
-
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketEnd, SocketRequest, TIMEOUT};
 use serde_json::json;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_socket_above_the_limit_of_an_application_is_refused_with_retry_after() {
@@ -48,7 +47,7 @@ async fn flood(server: &Server) {
 #[tokio::test]
 async fn a_reader_that_exceeds_the_write_deadline_is_disconnected() {
     let options = ServerOptions::default().with("write-seconds", 1).with("sockets-per-app", 1);
-    let server = Server::start(options).await;
+    let server = Server::start(options.with_metrics()).await;
     let (application, _, uid) = server.application_with("alice").await;
     let hello = json!({"status": "online", "message": "\u{1d11e}".repeat(128)});
     let _device =
@@ -61,15 +60,12 @@ async fn a_reader_that_exceeds_the_write_deadline_is_disconnected() {
     slow_reader.send_all(vec![query; 50]).await;
     // The test does not read the slow socket, so it cannot see its end there. With a limit of one
     // socket, a new one is accepted only after the slow one has ended.
-    let begun = Instant::now();
-    loop {
-        let mut next = Socket::open(&server, request.clone().bearer(&application.api_key)).await;
-        if next.receive().await["result"] == "OK" {
-            break;
-        }
-        assert!(begun.elapsed() < TIMEOUT, "the socket was not closed in time");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let ended = async {
+        while server.metrics().await.text.lines().any(|line| line == "presence_app_sockets 1") {}
+    };
+    timeout(TIMEOUT, ended).await.unwrap();
+    let mut next = Socket::open(&server, request.bearer(&application.api_key)).await;
+    assert_eq!(next.receive().await["result"], "OK");
     let (ended, expected) = (slow_reader.ended().await, CloseCode::TooSlowOrTooFast.number());
     assert!(ended == SocketEnd::Closed(Some(expected)) || ended == SocketEnd::Lost, "{ended:?}");
 }

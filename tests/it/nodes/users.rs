@@ -57,3 +57,24 @@ async fn a_pause_a_revocation_and_an_erasure_hide_a_user_whose_device_is_elsewhe
     assert_eq!(stream.expect_status(again, "offline").await["revoked"], true);
     phone.expect_close(CloseCode::EndedByUser).await;
 }
+
+#[tokio::test]
+async fn a_user_sees_the_last_check_and_the_version_of_the_page_at_whichever_server() {
+    let [one, two] = Server::start_sharing(long_grace_time()).await;
+    let (application, alice, _) = one.application_with("alice").await;
+    let page = async |server: &Server, known: &str| {
+        let page =
+            server.call("GET", "/sidebar").bearer(&alice.token).header("accept", "text/html");
+        page.header("if-none-match", known).await
+    };
+    let before = page(&one, "").await;
+    let version = before.header("etag").to_owned();
+    assert_eq!(page(&two, &version).await.status, 304);
+    let path = format!("/apps/{}/presence", application.appid);
+    one.call("GET", &path).bearer(&application.api_key).await.ok();
+    // The check is written soon after the answer.
+    while page(&two, &version).await.status == 304 {}
+    let after = page(&two, &version).await;
+    assert!(after.text.contains("last checked"), "{}", after.text);
+    assert_eq!(page(&one, after.header("etag")).await.status, 304);
+}
