@@ -100,14 +100,17 @@ function showServers(servers) {
   byId("servers").hidden = servers.length === 0;
   byId("servers").querySelector("tbody").replaceChildren(...servers.map((server) => {
     const row = document.createElement("tr");
-    row.append(
-      cell(server.is_this ? `${server.name} (this one)` : server.name),
-      cell(server.version),
-      cell(server.state),
-      cell(`${whole.format(server.silent_seconds)} s ago`, "number"),
-      cell(whole.format(server.devices), "number"),
-      cell(whole.format(server.app_sockets), "number"),
-    );
+    const labelled = (label, text, className) => {
+      const element = cell(text, className);
+      element.dataset.label = label;
+      row.append(element);
+    };
+    labelled("Server", server.is_this ? `${server.name} (this one)` : server.name);
+    labelled("Version", server.version);
+    labelled("State", server.state);
+    labelled("Heard of", `${whole.format(server.silent_seconds)} s ago`, "number");
+    labelled("Devices", whole.format(server.devices), "number");
+    labelled("Application servers", whole.format(server.app_sockets), "number");
     return row;
   }));
   const sum = (name) => whole.format(servers.reduce((total, server) => total + server[name], 0));
