@@ -5,6 +5,7 @@ mod applications;
 mod devices;
 mod failures;
 mod tls;
+mod upgrades;
 mod users;
 
 use presence_tests::ServerOptions;

@@ -229,6 +229,14 @@ impl Server {
         self.directory.path().join("presence.db")
     }
 
+    /// Returns the name of the PostgreSQL database of a server that was started with
+    /// [`ServerOptions::with_database`].
+    pub fn database_name(&self) -> String {
+        let url = self.options.database.as_deref();
+        let url = url.unwrap_or_else(|| panic!("the server has a database of its own"));
+        url.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
     /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.running().child.id().unwrap()

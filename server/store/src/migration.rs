@@ -11,7 +11,7 @@ mod m0008_development;
 mod m0009_ended_devices;
 mod m0010_shared_presence;
 
-use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
+use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
 use sea_orm_migration::seaql_migrations;
 
@@ -45,7 +45,12 @@ impl MigratorTrait for Migrator {
 ///
 /// `TooNew`, `Unavailable`.
 pub(crate) async fn run(db: &DatabaseConnection) -> Result<(), StoreError> {
-    refuse_newer(&applied(db).await?)?;
+    let applied = applied(db).await?;
+    refuse_newer(&applied, db.get_database_backend())?;
+    if unknown(&applied).next().is_some() {
+        // The server that has applied it has applied those before it.
+        return Ok(());
+    }
     Ok(Migrator::up(db, None).await?)
 }
 
@@ -69,14 +74,20 @@ pub(crate) async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, Stor
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
-/// Refuses a database with an applied migration that this server does not know.
+/// Refuses a database with applied migrations that this server does not know. On PostgreSQL one is
+/// allowed: servers of a database are upgraded one after another, and each migration leaves the
+/// program before it working, which may also start again meanwhile.
 ///
 /// # Errors
 ///
 /// `TooNew`.
-pub(crate) fn refuse_newer(applied: &[String]) -> Result<(), StoreError> {
+pub(crate) fn refuse_newer(applied: &[String], backend: DbBackend) -> Result<(), StoreError> {
+    let allowed = usize::from(backend == DbBackend::Postgres);
+    let refused = unknown(applied).nth(allowed);
+    refused.map_or(Ok(()), |name| Err(StoreError::TooNew(name.clone())))
+}
+
+fn unknown(applied: &[String]) -> impl Iterator<Item = &String> {
     let known = Migrator::migrations();
-    let unknown =
-        applied.iter().find(|name| known.iter().all(|migration| migration.name() != *name));
-    unknown.map_or(Ok(()), |name| Err(StoreError::TooNew(name.clone())))
+    applied.iter().filter(move |name| known.iter().all(|migration| migration.name() != *name))
 }

@@ -18,6 +18,7 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
 
+mod correctness;
 mod rows;
 mod sdk;
 
@@ -56,8 +57,13 @@ fn main() -> ExitCode {
         runtime.block_on(sdk::hold(kind, server, token, sockets));
         return ExitCode::SUCCESS;
     }
+    if let ["correctness", arguments @ ..] = &arguments[..] {
+        return runtime.block_on(correctness::run(arguments));
+    }
     let Some(options) = BenchOptions::of(&arguments) else {
-        eprintln!("usage: {USAGE}\nrows, or `all` for all but the last two:\n{}", Row::list());
+        let (rows, correctness) = (Row::list(), correctness::USAGE);
+        eprintln!("usage: {USAGE}\n       {correctness}");
+        eprintln!("rows, or `all` for all but the last two:\n{rows}");
         return ExitCode::from(2);
     };
     runtime.block_on(options.run())

@@ -14,7 +14,7 @@ pub(crate) async fn inspect(database: &PostgresDatabase) -> Result<Inspection, S
     let db = database.open_one().await?;
     database.check(&db).await?;
     let applied = migration::applied(&db).await.map_err(explain)?;
-    migration::refuse_newer(&applied)?;
+    migration::refuse_newer(&applied, db.get_database_backend())?;
     can_create_tables(&db).await.map_err(explain)?;
     db.close_by_ref().await.map_err(|error| explain(error.into()))?;
     let in_use = match ServerLock::take_alone(database).await {

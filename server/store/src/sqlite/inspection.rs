@@ -19,7 +19,7 @@ pub(crate) async fn inspect(file: &DatabaseFile) -> Result<Inspection, StoreErro
     let explain = |error| file.explain(error);
     let db = file.open_read_only().await?;
     let applied = migration::applied(&db).await.map_err(explain)?;
-    migration::refuse_newer(&applied)?;
+    migration::refuse_newer(&applied, db.get_database_backend())?;
     if !is_sound(&db).await.map_err(explain)? {
         return Err(StoreError::Damaged(file.path().to_owned()));
     }

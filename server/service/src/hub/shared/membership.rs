@@ -17,6 +17,8 @@ use crate::hub::answers::SharingServer;
 
 /// The time between two raises of the counter.
 const BEAT: Duration = Duration::from_secs(5);
+/// The time between two looks at the counters of the others.
+const LOOK: Duration = Duration::from_secs(1);
 /// The time for which the counter of a server stands still that is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// The time between two attempts while the database fails.
@@ -30,22 +32,33 @@ type Counters = HashMap<i64, (i64, Steady)>;
 impl SharedHub {
     /// Raises the counter of this server and watches those of the others, forever.
     pub(super) async fn run_membership(self: &Arc<Self>) {
-        let mut counters = Counters::new();
+        let (mut counters, mut beaten_at) = (Counters::new(), None);
         loop {
-            let wait = match self.beat(&mut counters).await {
-                Ok(()) => BEAT,
-                Err(error) => {
-                    // A server that cannot raise its own counter judges no other.
-                    counters.clear();
-                    or_logged::<()>("the server does not show that it lives", Err(error));
-                    RETRY
-                }
-            };
-            sleep(wait).await;
+            if let Err(error) = self.beat_and_look(&mut counters, &mut beaten_at).await {
+                // A server that cannot raise its own counter judges no other.
+                counters.clear();
+                beaten_at = None;
+                or_logged::<()>("the server does not show that it lives", Err(error));
+            }
+            sleep(LOOK).await;
         }
     }
 
-    async fn beat(self: &Arc<Self>, counters: &mut Counters) -> Result<(), StoreError> {
+    async fn beat_and_look(
+        self: &Arc<Self>,
+        counters: &mut Counters,
+        beaten_at: &mut Option<Steady>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.steady();
+        if beaten_at.is_none_or(|at| now - at >= BEAT) {
+            self.beat().await?;
+            *beaten_at = Some(now);
+        }
+        self.watch(counters).await
+    }
+
+    /// Raises the counter, and checks that the others still know this server.
+    async fn beat(self: &Arc<Self>) -> Result<(), StoreError> {
         let identity = self.identity();
         let figures = self.figures();
         let connections =
@@ -57,10 +70,16 @@ impl SharedHub {
             return Ok(());
         }
         self.time.hear(self.live.now().await?);
+        Ok(())
+    }
+
+    /// Looks at the counters of the others. The devices of one whose counter stands still are lost.
+    async fn watch(self: &Arc<Self>, counters: &mut Counters) -> Result<(), StoreError> {
+        let this = self.identity().node;
         let now = self.clock.steady();
         let nodes = self.live.nodes().await?;
         counters.retain(|id, _| nodes.iter().any(|node| node.id == *id));
-        for node in nodes.iter().filter(|node| node.id != identity.node) {
+        for node in nodes.iter().filter(|node| node.id != this) {
             let known = counters.entry(node.id).or_insert((node.counter, now));
             if known.0 != node.counter {
                 *known = (node.counter, now);

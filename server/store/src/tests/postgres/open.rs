@@ -76,12 +76,21 @@ async fn a_database_that_cannot_be_used_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_server_is_refused() {
+async fn a_database_may_be_one_migration_ahead_and_is_refused_if_it_is_two_ahead() {
     let cluster = Cluster::shared();
     let url = cluster.create_database();
     Store::open(&url, NOW).await.unwrap().close().await.unwrap();
-    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
-    cluster.run_sql(url.rsplit('/').next().unwrap(), newer);
+    let name = url.rsplit('/').next().unwrap();
+    let add = |migration| {
+        let values = format!("('{migration}', 0)");
+        cluster.run_sql(
+            name,
+            &format!("INSERT INTO seaql_migrations (version, applied_at) VALUES {values}"),
+        );
+    };
+    add("m9998_next");
+    Store::open(&url, NOW).await.unwrap().close().await.unwrap();
+    add("m9999_later");
     let error = refused(&url).await;
     assert!(matches!(&error, StoreError::TooNew(name) if name == "m9999_later"), "{error}");
 }
