@@ -175,3 +175,22 @@ impl Expectations {
         std::mem::take(&mut self.unexpected.lock().unwrap())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accepted_notification_is_undelivered_until_the_connected_device_has_it() {
+        let expectations = Expectations::new(2);
+        expectations.record_accepted(0, "a".to_owned());
+        expectations.record_accepted(1, "b".to_owned());
+        assert_eq!(expectations.undelivered(), 0, "no device is connected");
+        expectations.change(0, |expected| expected.is_connected = true);
+        assert_eq!(expectations.undelivered(), 1);
+        expectations.record_received("a");
+        assert_eq!(expectations.undelivered(), 0);
+        expectations.record_received("a");
+        assert_eq!((expectations.accepted(), expectations.repeated()), (2, 1));
+    }
+}

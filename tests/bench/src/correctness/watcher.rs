@@ -248,3 +248,61 @@ pub(crate) async fn snapshot(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let at = Instant::now();
+        let user = SeenUser { shown: Shown::Offline, version: 0, departures: 0, at };
+        let users = vec![user; 2];
+        Record { users, updates: 0, doubled: 0, snapshots: 0, resumes: 0, is_connected: false }
+    }
+
+    fn connection(is_resumed: bool) -> Connection {
+        Connection { told: HashMap::new(), snapshot: HashSet::new(), is_resumed }
+    }
+
+    #[test]
+    fn an_update_is_doubled_if_it_repeats_the_view_or_the_version() {
+        let (mut record, mut one) = (record(), connection(false));
+        record.take((0, 5, Shown::Online(1)), &mut one, false);
+        record.take((0, 6, Shown::Online(2)), &mut one, false);
+        assert_eq!(record.doubled, 0);
+        record.take((0, 7, Shown::Online(2)), &mut one, false);
+        assert_eq!(record.doubled, 1, "the same view");
+        record.take((0, 6, Shown::Online(3)), &mut one, false);
+        assert_eq!(record.doubled, 2, "an older version");
+        let mut resumed = connection(true);
+        record.take((0, 6, Shown::Online(3)), &mut resumed, false);
+        assert_eq!(record.doubled, 3, "a resumed connection begins after what was told");
+        record.take((0, 6, Shown::Online(3)), &mut connection(false), true);
+        assert_eq!(record.doubled, 3, "a snapshot shows again what was told");
+    }
+
+    #[test]
+    fn users_who_are_absent_from_a_snapshot_have_gone_offline_once() {
+        let (mut record, mut one) = (record(), connection(false));
+        record.take((0, 5, Shown::Online(1)), &mut one, false);
+        record.take((1, 6, Shown::Unavailable(1)), &mut one, false);
+        record.end_snapshot(&HashSet::from([1]));
+        let shown: Vec<(Shown, u64)> =
+            record.users.iter().map(|seen| (seen.shown, seen.departures)).collect();
+        assert_eq!(shown, [(Shown::Offline, 1), (Shown::Unavailable(1), 0)]);
+        record.end_snapshot(&HashSet::from([1]));
+        assert_eq!(record.users[0].departures, 1);
+    }
+
+    #[test]
+    fn a_version_that_is_told_in_two_ways_is_a_contradiction() {
+        let told = ToldVersions::default();
+        told.record(0, 5, Shown::Online(1));
+        told.record(0, 5, Shown::Online(1));
+        told.record(1, 5, Shown::Offline);
+        assert_eq!(told.take_contradictions(), 0);
+        told.record(0, 5, Shown::Online(1));
+        told.record(0, 5, Shown::Offline);
+        assert_eq!(told.take_contradictions(), 1);
+    }
+}
