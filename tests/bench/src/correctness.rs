@@ -14,7 +14,6 @@ mod fault;
 mod sender;
 mod watcher;
 
-mod database;
 mod scene;
 mod sites;
 

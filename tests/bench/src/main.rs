@@ -24,6 +24,7 @@ mod sdk;
 
 mod baseline;
 mod clients;
+mod database;
 mod subscribers;
 mod wire;
 
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
     let Some(options) = BenchOptions::of(&arguments) else {
         let (rows, correctness) = (Row::list(), correctness::USAGE);
         eprintln!("usage: {USAGE}\n       {correctness}");
-        eprintln!("rows, or `all` for all but the last two:\n{rows}");
+        eprintln!("rows, or `all` for all but the last three:\n{rows}");
         return ExitCode::from(2);
     };
     runtime.block_on(options.run())

@@ -5,6 +5,7 @@ mod fan_in;
 mod fan_out;
 mod file_limit;
 mod notify;
+mod sharing;
 mod sign_ins;
 mod status;
 
@@ -25,6 +26,7 @@ pub(crate) enum Row {
     FileLimit,
     SignIns,
     Sdk,
+    Sharing,
 }
 
 impl Row {
@@ -59,11 +61,12 @@ impl Row {
             Self::FileLimit => file_limit::measure(scale).await,
             Self::SignIns => sign_ins::measure(scale).await,
             Self::Sdk => sdk::measure(scale).await,
+            Self::Sharing => sharing::measure(scale).await,
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        Self::OF_THE_SERVER.into_iter().chain([Self::SignIns, Self::Sdk])
+        Self::OF_THE_SERVER.into_iter().chain([Self::SignIns, Self::Sdk, Self::Sharing])
     }
 
     fn words(self) -> (&'static str, &'static str) {
@@ -78,6 +81,7 @@ impl Row {
                 ("sign-ins", "fresh BrowserID assertions beside their bare signatures")
             }
             Self::Sdk => ("sdk", "the cost of the client SDK beside a bare client"),
+            Self::Sharing => ("sharing", "two servers on PostgreSQL beside one on SQLite"),
         }
     }
 }

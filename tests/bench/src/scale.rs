@@ -20,6 +20,8 @@ pub(crate) struct Scale {
     pub(crate) senders: usize,
     /// The number of users who receive notifications. Each can have a hundred pending.
     pub(crate) receivers: usize,
+    /// The number of Applications of servers that share presence.
+    pub(crate) applications: usize,
     /// The maximum number of open files of the server in `file-limit`.
     pub(crate) files: u64,
     /// A flag: a missed gate makes the run fail.
@@ -38,6 +40,7 @@ impl Scale {
             steps: 400,
             senders: 256,
             receivers: 1_000,
+            applications: 300,
             files: 256,
             judges: true,
         }
@@ -54,6 +57,7 @@ impl Scale {
             steps: 5,
             senders: 8,
             receivers: 20,
+            applications: 6,
             files: 64,
             judges: false,
         }

@@ -54,6 +54,12 @@ impl Subscribers {
         self.settle().await;
     }
 
+    /// Opens a further socket, of any Application, without waiting until nothing more arrives.
+    pub(crate) async fn open_one(&mut self, application: &Application) {
+        let wire = open(self.side, self.tasks.len(), application).await;
+        self.tasks.spawn(listen(wire, Arc::clone(&self.counters), ""));
+    }
+
     /// Returns the number of open sockets.
     pub(crate) fn sockets(&self) -> usize {
         self.tasks.len()

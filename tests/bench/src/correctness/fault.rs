@@ -5,9 +5,9 @@ use std::time::Duration;
 use presence_tests::SeededRng;
 use tokio::time::sleep;
 
-use super::database;
 use super::scene::Scene;
 use super::sites::Sites;
+use crate::database::Database;
 
 /// The time for which something stands still that the others do not give up.
 const SHORT: Duration = Duration::from_secs(8);
@@ -141,13 +141,13 @@ impl Fault {
             | Self::SnapshotOpen
             | Self::FlushSlow => {
                 if let Some((cluster, name)) = &sites.cluster {
-                    self.happen_to(&database::Database { cluster, name }).await;
+                    self.happen_to(&Database { cluster, name }).await;
                 }
             }
         }
     }
 
-    async fn happen_to(self, database: &database::Database<'_>) {
+    async fn happen_to(self, database: &Database<'_>) {
         match self {
             Self::BackendsEnded => {
                 for _ in 0..10 {
@@ -163,7 +163,11 @@ impl Fault {
                 sleep(SHORT).await;
                 database.signal("CONT");
             }
-            Self::SnapshotOpen => database.hold_a_snapshot(SNAPSHOT).await,
+            Self::SnapshotOpen => {
+                let mut held = database.open_snapshot(SNAPSHOT);
+                sleep(SNAPSHOT).await;
+                held.wait().unwrap();
+            }
             Self::FlushSlow => {
                 database.set_flush_delay(5000);
                 sleep(SLOW).await;

@@ -35,7 +35,7 @@ impl Sites {
             let server = Server::start(options()).await;
             return Self { sites: vec![Site::of(server, None).await], cluster: None };
         }
-        let cluster = Cluster::start(&["max_connections = 100"]);
+        let cluster = Cluster::start(&["max_connections = 100", "fsync = on"]);
         let url = cluster.create_database();
         let (to_cluster, name) = url.rsplit_once('/').unwrap();
         let upstream = SocketAddr::from(([127, 0, 0, 1], cluster.port()));

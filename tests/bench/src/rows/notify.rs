@@ -82,38 +82,56 @@ struct NotifyRound {
 
 /// The notifications of a round.
 #[derive(Debug, Clone, Copy)]
-struct SentBatch {
+pub(crate) struct SentBatch {
     count: u64,
     seconds: f64,
     /// The 99th percentile of the time until the answer, in milliseconds.
-    p99: f64,
+    pub(crate) p99: f64,
 }
 
 impl SentBatch {
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.count as f64 / self.seconds
     }
 }
 
-/// A server with sockets of an Application, each with one notification in flight.
+/// A server with sockets of an Application.
 struct NotifySide {
     process: Process,
     _server: Server,
+    senders: Senders,
+}
+
+impl NotifySide {
+    async fn open(options: ServerOptions, scale: &Scale) -> Self {
+        let server = start_server(options).await;
+        let senders = Senders::open(&[&server], scale).await;
+        Self { process: Side::of(&server).process, _server: server, senders }
+    }
+
+    async fn send_for(&mut self, time: Duration) -> SentBatch {
+        self.senders.send_for(time).await
+    }
+}
+
+/// Sockets of an Application, at one or more servers in turn, each with one notification in flight.
+pub(crate) struct Senders {
     wires: Vec<(Wire, usize)>,
     frames: Arc<[Vec<u8>]>,
     /// The maximum number of notifications in a round.
     limit: u64,
 }
 
-impl NotifySide {
-    async fn open(options: ServerOptions, scale: &Scale) -> Self {
-        let server = start_server(options).await;
+impl Senders {
+    pub(crate) async fn open(servers: &[&Server], scale: &Scale) -> Self {
+        let server = servers[0];
         let owner = server.sign_in("developer").await;
         let application = server.application(&owner).await;
-        let users = clients::sign_in_users(&server, &application, "user", scale.receivers).await;
+        let users = clients::sign_in_users(server, &application, "user", scale.receivers).await;
         let mut wires = Vec::with_capacity(scale.senders);
         for number in 0..scale.senders {
-            let wire = subscribers::open(Side::of(&server), number, &application).await;
+            let side = Side::of(servers[number % servers.len()]);
+            let wire = subscribers::open(side, number, &application).await;
             wires.push((wire, number));
         }
         let notify = |user: &SignedInUser| {
@@ -123,10 +141,10 @@ impl NotifySide {
         let frames = users.iter().map(notify).collect();
         // Below the capacity of the queues, because dropping is not measured here.
         let limit = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
-        Self { process: Side::of(&server).process, _server: server, wires, frames, limit }
+        Self { wires, frames, limit }
     }
 
-    async fn send_for(&mut self, time: Duration) -> SentBatch {
+    pub(crate) async fn send_for(&mut self, time: Duration) -> SentBatch {
         let (begun, left) = (Instant::now(), Arc::new(AtomicU64::new(self.limit)));
         let count = self.wires.len();
         let mut tasks: JoinSet<_> = self

@@ -1,10 +1,12 @@
-//! Faults of PostgreSQL.
+//! The PostgreSQL database of servers that share presence: its CPU time and its faults.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use presence_test_postgres::Cluster;
 use tokio::time::sleep;
+
+use crate::system::Process;
 
 /// The database that the servers share.
 pub(crate) struct Database<'a> {
@@ -36,14 +38,31 @@ impl Database<'_> {
 
     /// Sends a signal to all processes of PostgreSQL.
     pub(crate) fn signal(&self, name: &str) {
+        self.processes().iter().for_each(|pid| send_signal(name, pid));
+    }
+
+    /// Returns the processes of PostgreSQL, whose CPU time is measured.
+    pub(crate) fn measured(&self) -> Vec<Process> {
+        self.processes().iter().map(|pid| Process::of(pid.parse().unwrap())).collect()
+    }
+
+    /// Returns the number of deadlocks so far.
+    pub(crate) fn deadlocks(&self) -> u64 {
+        let sql = format!("SELECT deadlocks FROM pg_stat_database WHERE datname = '{}'", self.name);
+        self.cluster.run_sql("postgres", &sql).trim().parse().unwrap()
+    }
+
+    fn processes(&self) -> Vec<String> {
         let main = self.cluster.pid().to_string();
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &main]).output().unwrap();
         let children = String::from_utf8(children.stdout).unwrap();
-        children.split_whitespace().chain([main.as_str()]).for_each(|pid| send_signal(name, pid));
+        // The program that lists them has ended.
+        let children = children.split_whitespace().map(str::to_owned);
+        children.chain([main]).collect()
     }
 
-    /// Holds a transaction open that keeps old rows from being removed.
-    pub(crate) async fn hold_a_snapshot(&self, time: Duration) {
+    /// Begins a transaction that stays open for some time, and keeps old rows from being removed.
+    pub(crate) fn open_snapshot(&self, time: Duration) -> Child {
         let sql = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM users; \
              SELECT pg_sleep({})",
@@ -52,10 +71,7 @@ impl Database<'_> {
         let mut program = self.cluster.program("psql");
         let port = self.cluster.port().to_string();
         program.args(["-X", "-q", "-h", "127.0.0.1", "-U", "presence", "-p", &port, "-c", &sql]);
-        let program = program.arg(self.name).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut held = program.spawn().unwrap();
-        sleep(time).await;
-        held.wait().unwrap();
+        program.arg(self.name).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
     }
 
     /// Lets each flush take some microseconds longer.
