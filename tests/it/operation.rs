@@ -10,6 +10,7 @@ mod log_output;
 mod logs;
 mod metrics;
 mod origins;
+mod poolers;
 mod request_ids;
 mod running;
 mod stopping;

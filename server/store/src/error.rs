@@ -40,6 +40,12 @@ pub enum StoreError {
     /// The PostgreSQL server only reads: it is a standby.
     #[error("the database {0} is read-only: it is a standby, or set to be read-only")]
     Standby(String),
+    /// A notification that one connection sends does not reach another one.
+    #[error(
+        "notifications of PostgreSQL do not arrive from the database {0}: \
+         a proxy that pools transactions must not be between"
+    )]
+    PooledTransactions(String),
     /// The PostgreSQL server is too old.
     #[error("PostgreSQL {0} is too old: version 14 or newer is needed")]
     OldServer(String),
@@ -126,6 +132,8 @@ pub(crate) enum ErrorKind {
     NoDatabase,
     NoRights,
     TooManyConnections,
+    /// A proxy between refuses the settings of the connection.
+    Pooled,
     Full,
     ReadOnly,
     Damaged,
@@ -174,6 +182,12 @@ impl From<DbErr> for StoreError {
             return Self::TooLate;
         }
         Self::Unavailable(Cause(error))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
     }
 }
 
