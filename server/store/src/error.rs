@@ -89,8 +89,8 @@ pub enum StoreError {
     #[error("a copy is made from a sqlite: database to a postgres: database")]
     NoCopy,
     /// Other servers that share the database have other settings.
-    #[error("this server has {0}, and the servers that share the database have {1}")]
-    OtherSettings(String, String),
+    #[error("the servers that share the database have other settings: {0}")]
+    OtherSettings(String),
     /// A newer server has migrated the tables.
     #[error("the database is newer than this server: it has the unknown migration {0}")]
     TooNew(String),

@@ -24,6 +24,7 @@ mod lane;
 mod change;
 mod checks;
 mod database_clock;
+mod joining;
 mod registry;
 mod seats;
 mod sight;
@@ -35,7 +36,7 @@ use presence_core::model::UserId;
 use presence_core::stream::Stream;
 use presence_core::{Clock, CredentialGeneration, Steady, UnixMillis};
 use presence_protocol::{AppId, CloseCode, DeviceName};
-use presence_store::{Epoch, Joined, Live, NewNode, Notes, Store, StoreError};
+use presence_store::{CommonSettings, Epoch, Live, NewNode, Notes, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{ConnectError, HubFigures};
@@ -60,8 +61,8 @@ pub(crate) struct SharedSettings {
     pub(crate) warm_up: Duration,
     /// The time for which a call may wait for the database.
     pub(crate) deadline: Duration,
-    /// The settings that all servers must share, as text.
-    pub(crate) common: String,
+    /// The settings that all servers must share.
+    pub(crate) common: CommonSettings,
 }
 
 /// The names by which the other servers know this one.
@@ -100,12 +101,7 @@ impl SharedHub {
         settings: SharedSettings,
     ) -> Result<Self, StoreError> {
         let node = new_node(&settings);
-        let epoch = match live.join(&node, settings.warm_up).await? {
-            Joined::Epoch(epoch) => epoch,
-            Joined::OtherSettings(others) => {
-                return Err(StoreError::OtherSettings(settings.common, others));
-            }
-        };
+        let epoch = joining::join(&live, &*clock, &node, settings.warm_up).await?;
         let time = DatabaseClock::new(Arc::clone(&clock), live.now().await?);
         let retention = settings.limits.retention;
         Ok(Self {
