@@ -4,6 +4,7 @@
 mod applications;
 mod devices;
 mod failures;
+mod metrics;
 mod settings;
 mod tls;
 mod users;

@@ -8,7 +8,7 @@ mod generated;
 mod limits;
 mod log_output;
 mod logs;
-mod metrics;
+pub(crate) mod metrics;
 mod origins;
 mod poolers;
 mod request_ids;
