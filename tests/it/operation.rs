@@ -11,6 +11,7 @@ mod logs;
 pub(crate) mod metrics;
 mod origins;
 mod poolers;
+mod postgres_backups;
 mod request_ids;
 mod running;
 mod stopping;

@@ -32,9 +32,25 @@ impl Cluster {
     ///
     /// If PostgreSQL is not installed or cannot be started.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_in(new_folder(), settings)
+    }
+
+    /// Starts a cluster with the data that `back_up` puts into the folder whose path it gets. The
+    /// folder above belongs to the user of clusters.
+    ///
+    /// # Panics
+    ///
+    /// If PostgreSQL cannot be started.
+    pub fn start_from(back_up: impl FnOnce(&Path)) -> Self {
+        let folder = new_folder();
+        // The folder gets its owner.
+        as_postgres(&folder);
+        back_up(&folder.join("data"));
+        Self::start_in(folder, &[])
+    }
+
+    fn start_in(folder: PathBuf, settings: &[&str]) -> Self {
         let programs = programs();
-        let folder = tempfile::Builder::new().prefix("presence-postgres-").tempdir().unwrap();
-        let folder = folder.keep();
         let port = free_port();
         let mut script = as_postgres(&folder);
         script.arg("sh").arg("-c").arg(include_str!("../cluster.sh")).arg("cluster.sh");
@@ -141,6 +157,25 @@ impl Cluster {
         command
     }
 
+    /// Runs commands of a shell as the user of the cluster, in its folder, with its programs.
+    ///
+    /// # Panics
+    ///
+    /// If one fails.
+    pub fn run_shell(&self, commands: &str) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let all = [self.programs.clone()].into_iter().chain(std::env::split_paths(&path));
+        let output = as_postgres(&self.folder)
+            .args(["sh", "-e", "-c", commands])
+            .env("PATH", std::env::join_paths(all).unwrap())
+            .stdin(Stdio::null())
+            .current_dir(&self.folder)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{commands}: {error}");
+    }
+
     /// Returns the process id of the cluster.
     ///
     /// # Panics
@@ -195,6 +230,10 @@ pub(crate) fn as_postgres(folder: &Path) -> Command {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+fn new_folder() -> PathBuf {
+    tempfile::Builder::new().prefix("presence-postgres-").tempdir().unwrap().keep()
 }
 
 pub(crate) fn free_port() -> u16 {
