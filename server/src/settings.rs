@@ -3,8 +3,10 @@
 //!
 //! The modules in reading order: the definitions ([`definition`]), how they are loaded ([`load`]),
 //! checked ([`check`]), shown ([`redacted`]), documented ([`reference`], [`help`]), written as a
-//! new file ([`template`]), and turned into the settings of each part of the server ([`derived`]).
+//! new file ([`template`]), compared with those of other servers ([`common`]), and turned into the
+//! settings of each part of the server ([`derived`]).
 
+mod common;
 mod derived;
 mod help;
 mod load;

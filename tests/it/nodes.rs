@@ -4,6 +4,8 @@
 mod applications;
 mod devices;
 mod failures;
+mod metrics;
+mod settings;
 mod tls;
 mod upgrades;
 mod users;

@@ -1,4 +1,6 @@
-"""Runs the queries of the dashboard and the alerts on a Prometheus that watches a server with traffic.
+"""Runs the queries of the dashboard and the alerts on a Prometheus that watches two servers with traffic.
+
+One uses SQLite, and one PostgreSQL: each has a metric that the other has not.
 
 dashboard.py SERVER-PROGRAM
 """
@@ -22,6 +24,10 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 HERE = pathlib.Path(__file__).resolve()
+sys.path.append(str(HERE.parents[1] / "postgres"))
+
+from cluster import database
+
 CHILD = HERE.parents[1] / "child"
 PACKAGING = HERE.parents[2] / "server" / "packaging"
 DASHBOARD = PACKAGING / "grafana" / "presence.json"
@@ -36,20 +42,18 @@ async def main(program: str) -> None:
     problems = list(check_form(dashboard))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        url, metrics = start_server(stack, program, folder)
-        prometheus = start_prometheus(stack, folder, metrics.split("/")[2])
-        async with aiohttp.ClientSession(url) as server, aiohttp.ClientSession(prometheus) as api:
+        databases = [f"sqlite://{folder}/presence.db?mode=rwc", stack.enter_context(database())]
+        servers = [start_server(stack, program, url) for url in databases]
+        prometheus = start_prometheus(stack, folder, [metrics.split("/")[2] for _, metrics in servers])
+        async with aiohttp.ClientSession(prometheus) as api, asyncio.TaskGroup() as tasks:
             queries = list(expressions(dashboard))
-            traffic = asyncio.create_task(make_traffic(server))
-            try:
-                problems += await wait_for_data(api, queries, traffic)
-                problems += await check_names(server, metrics, json.dumps(dashboard) + ALERTS.read_text())
-                problems += [problem async for problem in check_rules(api)]
-                problems += [problem async for problem in check_variables(api, dashboard)]
-            finally:
-                traffic.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await traffic
+            traffic = [tasks.create_task(make_traffic(url)) for url, _ in servers]
+            problems += await wait_for_data(api, queries)
+            problems += await check_names([metrics for _, metrics in servers], json.dumps(dashboard) + ALERTS.read_text())
+            problems += [problem async for problem in check_rules(api)]
+            problems += [problem async for problem in check_variables(api, dashboard)]
+            for task in traffic:
+                task.cancel()
     for problem in problems:
         print(problem)
     print(f"{len(queries)} queries of the dashboard, {len(problems)} problems")
@@ -106,19 +110,22 @@ def expressions(dashboard: dict):
             yield panel["title"], expression
 
 
-async def check_names(server: aiohttp.ClientSession, metrics: str, texts: str) -> list[str]:
-    """Returns the metrics that are in no query, and those in queries that the server does not have."""
-    async with server.get(metrics) as answer:
-        names = set(re.findall(r"^# TYPE (\w+)", await answer.text(), re.M))
+async def check_names(servers: list[str], texts: str) -> list[str]:
+    """Returns the metrics that are in no query, and those in queries that no server has."""
+    names = set()
+    async with aiohttp.ClientSession() as http:
+        for metrics in servers:
+            async with http.get(metrics) as answer:
+                names |= set(re.findall(r"^# TYPE (\w+)", await answer.text(), re.M))
     known = names | {f"{name}_{part}" for name in names for part in ["bucket", "count", "sum"]}
     unknown = set(re.findall(r"\bpresence_\w+", texts)) - known
     unused = [name for name in sorted(names) if name not in texts]
     return [f"{name} is in no query" for name in unused] + [f"{name} is no metric" for name in sorted(unknown)]
 
 
-def start_server(stack: contextlib.ExitStack, program: str, folder: str) -> tuple[str, str]:
+def start_server(stack: contextlib.ExitStack, program: str, database: str) -> tuple[str, str]:
     command = [CHILD, program, "--dev", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--log=off"]
-    command += [f"--database=sqlite://{folder}/presence.db?mode=rwc", "--grace-seconds=0.1", "--drain-seconds=0"]
+    command += [f"--database={database}", "--grace-seconds=0.1", "--drain-seconds=0"]
     # One device makes all changes.
     command += ["--status-per-second=1000", "--user-changes-per-second=1000"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -127,11 +134,11 @@ def start_server(stack: contextlib.ExitStack, program: str, folder: str) -> tupl
     return url, metrics
 
 
-def start_prometheus(stack: contextlib.ExitStack, folder: str, address: str) -> str:
+def start_prometheus(stack: contextlib.ExitStack, folder: str, addresses: list[str]) -> str:
     settings = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(ALERTS)],
-        "scrape_configs": [{"job_name": "presence", "static_configs": [{"targets": [address]}]}],
+        "scrape_configs": [{"job_name": "presence", "static_configs": [{"targets": addresses}]}],
     }
     # JSON is YAML.
     pathlib.Path(folder, "prometheus.yml").write_text(json.dumps(settings))
@@ -146,28 +153,33 @@ def start_prometheus(stack: contextlib.ExitStack, folder: str, address: str) -> 
     sys.exit("Prometheus does not start")
 
 
-async def make_traffic(server: aiohttp.ClientSession) -> None:
+async def make_traffic(url: str) -> None:
     """Uses every feature that has a metric, again and again."""
     with domain() as (name, keys):
-        developer = await sign_in(server, "developer")
-        application = {"name": "Chat", "domain": name, "description": "A chat room"}
-        application = await call(server, developer, "POST", "/apps", application)
-        keys.append(application["domain_key"])
-        appid = application["appid"]
-        await call(server, developer, "POST", f"/apps/{appid}/verify")
-        key = (await call(server, developer, "POST", f"/apps/{appid}/activate"))["api_key"]
-        alice = await sign_in(server, "alice")
-        uid = (await call(server, alice, "POST", f"/grant/{appid}", {}))["uid"]
-        protocols = {"protocols": ["presence.v1"], "headers": {"authorization": f"Bearer {key}"}}
-        async with server.ws_connect(f"/myapps/{appid}", **protocols) as stream:
-            round_number = 0
-            while True:
-                # The server remembers a limited number of used assertions of a user.
-                await sign_in(server, f"guest-{round_number}")
-                await use(server, key, appid, uid, alice)
-                while "offline" not in str(await received(stream, "presence")):
-                    pass
-                round_number += 1
+        async with aiohttp.ClientSession(url) as server:
+            await make_rounds(server, name, keys)
+
+
+async def make_rounds(server: aiohttp.ClientSession, name: str, keys: list[str]) -> None:
+    developer = await sign_in(server, "developer")
+    application = {"name": "Chat", "domain": name, "description": "A chat room"}
+    application = await call(server, developer, "POST", "/apps", application)
+    keys.append(application["domain_key"])
+    appid = application["appid"]
+    await call(server, developer, "POST", f"/apps/{appid}/verify")
+    key = (await call(server, developer, "POST", f"/apps/{appid}/activate"))["api_key"]
+    alice = await sign_in(server, "alice")
+    uid = (await call(server, alice, "POST", f"/grant/{appid}", {}))["uid"]
+    protocols = {"protocols": ["presence.v1"], "headers": {"authorization": f"Bearer {key}"}}
+    async with server.ws_connect(f"/myapps/{appid}", **protocols) as stream:
+        round_number = 0
+        while True:
+            # The server remembers a limited number of used assertions of a user.
+            await sign_in(server, f"guest-{round_number}")
+            await use(server, key, appid, uid, alice)
+            while "offline" not in str(await received(stream, "presence")):
+                pass
+            round_number += 1
 
 
 async def use(server: aiohttp.ClientSession, key: str, appid: str, uid: str, token: str) -> None:
@@ -238,13 +250,11 @@ def domain():
             site.shutdown()
 
 
-async def wait_for_data(api: aiohttp.ClientSession, queries: list, traffic: asyncio.Task) -> list[str]:
+async def wait_for_data(api: aiohttp.ClientSession, queries: list) -> list[str]:
     """Waits until each query has a number, and returns those that have none."""
     end = time.monotonic() + LIMIT
     waiting = queries
     while waiting and time.monotonic() < end:
-        if traffic.done():
-            await traffic
         waiting = [query for query in waiting if not await has_data(api, query[1])]
         await asyncio.sleep(0.5)
     return [f"{title}: no data: {expression}" for title, expression in waiting]

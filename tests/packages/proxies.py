@@ -20,9 +20,12 @@ import time
 import aiohttp
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "postgres"))
+
+from cluster import database
+
 CHILD = HERE.parent / "child"
 PACKAGING = HERE.parents[1] / "server" / "packaging"
-CLUSTER = HERE.parent / "postgres" / "cluster.sh"
 
 # Longer than the default of nginx. The server sends no ping in this time.
 IDLE_SECONDS = 65
@@ -224,24 +227,6 @@ def start_nginx(listening: socket.socket, nodes: list[Node], folder: pathlib.Pat
     command = [CHILD, shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", folder / "nginx.conf"]
     environment = {**os.environ, "NGINX": f"{listening.fileno()};"}
     return subprocess.Popen(command, env=environment, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL)
-
-
-@contextlib.contextmanager
-def database():
-    """Starts a private PostgreSQL, and gives the URL of its database."""
-    programs = next(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-    with tempfile.TemporaryDirectory() as folder, listener() as free:
-        shutil.chown(folder, "postgres", "postgres")
-        number = port(free)
-        free.close()
-        account = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        command = [*account, "sh", CLUSTER, programs, folder, str(number)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": "/"}
-        with subprocess.Popen(command, **pipes) as cluster:
-            assert cluster.stdout.readline() == "ready\n"
-            yield f"postgres://presence@127.0.0.1:{number}/postgres"
-            cluster.stdin.close()
-            cluster.wait()
 
 
 async def main(program: str) -> None:

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Starts a private PostgreSQL cluster in a new folder, prints "ready", and stops it at the end of
-# standard input: when the test process ends, however it ends.
+# Starts a private PostgreSQL cluster in a folder, prints "ready", and stops it at the end of
+# standard input: when the test process ends, however it ends. A folder with data, such as a base
+# backup, is used as it is.
 #
 #   cluster.sh PROGRAMS FOLDER PORT [SETTING=VALUE]...
 set -eu
 programs=$1 folder=$2 port=$3
 shift 3
-"$programs/initdb" -D "$folder/data" -U presence -A trust -E UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 ||
+[ -d "$folder/data" ] ||
+  "$programs/initdb" -D "$folder/data" -U presence -A trust -E UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 ||
   { cat "$folder/initdb.log" >&2; exit 1; }
 {
   echo "listen_addresses = '127.0.0.1'"

@@ -14,6 +14,8 @@ pub(crate) struct HubMeters {
     pub(crate) updates: Counter,
     /// The notifications that were put into mailboxes of devices.
     pub(crate) deliveries: Counter,
+    /// The lost devices that came back in their grace time.
+    pub(crate) returns: Counter,
     time_to_offline: Histogram,
     commit_requests: Histogram,
     commit_seconds: Histogram,
@@ -28,6 +30,7 @@ impl Default for HubMeters {
         Self {
             updates: counter!("presence_updates_total"),
             deliveries: counter!("presence_deliveries_total"),
+            returns: counter!("presence_returns_total"),
             time_to_offline: histogram!("presence_time_to_offline_seconds"),
             commit_requests: histogram!("presence_commit_requests"),
             commit_seconds: histogram!("presence_commit_seconds"),
@@ -38,10 +41,10 @@ impl Default for HubMeters {
 }
 
 impl HubMeters {
-    /// Counts the final state of a notification.
-    pub(crate) fn count_receipt(&self, state: ReceiptState) {
+    /// Counts notifications with the same final state.
+    pub(crate) fn count_receipts(&self, state: ReceiptState, count: u64) {
         if let Some(counter) = self.receipts.get(receipt_index(state)) {
-            counter.increment(1);
+            counter.increment(count);
         }
     }
 
@@ -82,6 +85,24 @@ impl Default for TopicMeters {
             written: counter!("presence_updates_written_total"),
             fan_out_seconds: histogram!("presence_fan_out_seconds"),
         }
+    }
+}
+
+/// The metrics of the copies of streams that follow the database.
+pub(crate) struct ReplicaMeters {
+    lag: Histogram,
+}
+
+impl Default for ReplicaMeters {
+    fn default() -> Self {
+        Self { lag: histogram!("presence_replica_lag_seconds") }
+    }
+}
+
+impl ReplicaMeters {
+    /// Records the age of the newest entry that a copy has applied.
+    pub(crate) fn record_lag(&self, age: Duration) {
+        self.lag.record(age.as_secs_f64());
     }
 }
 

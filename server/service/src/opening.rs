@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::{Clock, UnixMillis};
-use presence_store::{CommitHook, DiscardedDevelopment, Store, StoreError};
+use presence_store::{CommitHook, CommonSettings, DiscardedDevelopment, Store, StoreError};
 
 use crate::hub::local::LocalHub;
 use crate::hub::local::notifier::HubNotifier;
@@ -40,13 +40,19 @@ pub(crate) async fn open_hub(
     Ok((Hub::Local(hub), notifier))
 }
 
-/// Returns the settings that all servers of a database must share, for comparison and for people.
-fn common_settings(settings: &ServiceSettings) -> String {
-    let ServiceSettings { grace, receipt_hold, update_delay, development, .. } = settings;
-    format!(
-        "grace {grace:?}, receipt hold {receipt_hold:?}, update delay {update_delay:?}, \
-         development mode {development}"
-    )
+/// Returns the settings that all servers of a database must share, under their names in the
+/// settings file.
+fn common_settings(settings: &ServiceSettings) -> CommonSettings {
+    let mut common = CommonSettings::default();
+    let seconds = |time: Duration| time.as_secs_f64().to_string();
+    common.insert("grace_seconds", &seconds(settings.grace));
+    common.insert("receipt_hold_seconds", &seconds(settings.receipt_hold));
+    common.insert("update_delay_seconds", &seconds(settings.update_delay));
+    common.insert("dev", &settings.development.to_string());
+    for (name, value) in &settings.further_common {
+        common.insert(name, value);
+    }
+    common
 }
 
 /// Opens the database. In production, what development mode left in it is discarded.

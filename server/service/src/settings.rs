@@ -9,6 +9,9 @@ use presence_core::stream::Retention;
 pub struct ServiceSettings {
     /// Development mode: loopback domains, `http` on loopback, test keys.
     pub development: bool,
+    /// The further settings that all servers of a database must share: their names and values,
+    /// without secrets.
+    pub further_common: Vec<(&'static str, String)>,
     /// The lifetime of a session.
     pub session: Duration,
     /// The choice to end a device connection with the assertion that opened it.

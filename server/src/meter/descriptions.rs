@@ -29,6 +29,10 @@ const COUNTERS: &[Description] = &[
         "Final states of notifications: acked by a device, delivered, expired, dropped, revoked.",
     ),
     (
+        "presence_returns_total",
+        "Lost devices that came back in their grace time: Applications were told nothing.",
+    ),
+    (
         "presence_sign_ins_total",
         "Assertions and tokens of devices and sign-ins, by outcome: ok, or the name of an errno.",
     ),
@@ -87,6 +91,10 @@ const HISTOGRAMS: &[Description] = &[
     ("presence_frame_seconds", "Work on a frame until it is done or queued, by channel."),
     ("presence_http_seconds", "Time from the head of a request to the head of its response."),
     ("presence_notify_commit_seconds", "Time from the check of notifications to their commit."),
+    (
+        "presence_replica_lag_seconds",
+        "Age of the newest change of a stream when this server applies it, by the database's time.",
+    ),
     ("presence_sign_in_seconds", "Duration of the verification of a valid assertion."),
     (
         "presence_time_to_offline_seconds",

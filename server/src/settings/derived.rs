@@ -67,6 +67,7 @@ impl Settings {
     pub fn service_settings(&self) -> ServiceSettings {
         ServiceSettings {
             development: self.dev,
+            further_common: self.common(),
             session: seconds(self.session_seconds),
             session_ends_with_assertion: self.session_ends_with_assertion,
             grace: seconds(self.grace_seconds),

@@ -40,6 +40,12 @@ pub enum StoreError {
     /// The PostgreSQL server only reads: it is a standby.
     #[error("the database {0} is read-only: it is a standby, or set to be read-only")]
     Standby(String),
+    /// A notification that one connection sends does not reach another one.
+    #[error(
+        "notifications of PostgreSQL do not arrive from the database {0}: \
+         a proxy that pools transactions must not be between"
+    )]
+    PooledTransactions(String),
     /// The PostgreSQL server is too old.
     #[error("PostgreSQL {0} is too old: version 14 or newer is needed")]
     OldServer(String),
@@ -83,8 +89,8 @@ pub enum StoreError {
     #[error("a copy is made from a sqlite: database to a postgres: database")]
     NoCopy,
     /// Other servers that share the database have other settings.
-    #[error("this server has {0}, and the servers that share the database have {1}")]
-    OtherSettings(String, String),
+    #[error("the servers that share the database have other settings: {0}")]
+    OtherSettings(String),
     /// A newer server has migrated the tables.
     #[error("the database is newer than this server: it has the unknown migration {0}")]
     TooNew(String),
@@ -126,6 +132,8 @@ pub(crate) enum ErrorKind {
     NoDatabase,
     NoRights,
     TooManyConnections,
+    /// A proxy between refuses the settings of the connection.
+    Pooled,
     Full,
     ReadOnly,
     Damaged,
@@ -174,6 +182,12 @@ impl From<DbErr> for StoreError {
             return Self::TooLate;
         }
         Self::Unavailable(Cause(error))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
     }
 }
 

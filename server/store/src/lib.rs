@@ -60,6 +60,7 @@ pub use inspection::Inspection;
 pub use live::Live;
 pub use live::apply::{Applied, Link, LiveError, RosterChange};
 pub use live::checks::{KnownChecks, NewChecks};
+pub use live::common_settings::CommonSettings;
 pub use live::listen::{Announced, Announcements};
 pub use live::nodes::{Epoch, Joined, NewNode, Node, NodeConnections};
 pub use live::notes::{Notes, NotesReader};

@@ -19,6 +19,7 @@ pub(crate) mod notes;
 pub(crate) mod one_time;
 
 mod app_numbers;
+pub(crate) mod common_settings;
 pub(crate) mod numbers;
 pub(crate) mod roster;
 

@@ -59,8 +59,8 @@ impl Store {
     ///
     /// `BadUrl`, `InUse`, `TooNew`, `Unavailable`; of SQLite `NoDirectory`, `Missing`,
     /// `NotADatabase`, `Locked` (after 5 s), `ReadOnly`; of PostgreSQL `Unreachable`, `NoTls`,
-    /// `NotAuthenticated`, `NoDatabase`, `NoRights`, `TooManyConnections`, `Standby`, `OldServer`,
-    /// `NotUtf8`.
+    /// `NotAuthenticated`, `NoDatabase`, `NoRights`, `TooManyConnections`, `PooledTransactions`,
+    /// `Standby`, `OldServer`, `NotUtf8`.
     pub async fn open(url: &str, now: UnixMillis) -> Result<Self, StoreError> {
         Self::open_with_deadline(url, now, BUSY_TIMEOUT).await
     }

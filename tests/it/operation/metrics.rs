@@ -13,10 +13,10 @@ use crate::operator::operator_session::{OperatorSession, make_token};
 
 /// All samples, by name and labels.
 #[derive(Debug)]
-struct Scrape(BTreeMap<String, f64>);
+pub(crate) struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
-    async fn of(server: &Server) -> Self {
+    pub(crate) async fn of(server: &Server) -> Self {
         let answer = server.metrics().await;
         assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
         Self::parse(&answer.text)
@@ -31,12 +31,12 @@ impl Scrape {
         Self(samples.map(sample).collect())
     }
 
-    fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         *self.0.get(name).unwrap_or_else(|| panic!("no {name} in {:#?}", self.0))
     }
 
     /// Returns the number of observations.
-    fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         let text = self.get(name).to_string();
         text.parse().unwrap_or_else(|_| panic!("{name} is no count: {text}"))
     }
@@ -195,6 +195,21 @@ async fn metrics_without_users(server: &Server) -> Scrape {
         }
     };
     timeout(TIMEOUT, gone).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lost_device_that_returns_in_its_grace_time_is_counted() {
+    let options = ServerOptions::default().with("grace-seconds", 600).with_metrics();
+    let server = Server::start(options).await;
+    let alice = server.sign_in("alice").await;
+    drop(Socket::device_of(&server, "alice", "phone", "online").await);
+    alice.wait_until_lost("phone").await;
+    let _phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    // A connection that is replaced was not lost.
+    let _phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let metrics = Scrape::of(&server).await;
+    assert_eq!(metrics.count("presence_returns_total"), 1);
+    assert_eq!(metrics.count("presence_devices_connected"), 1);
 }
 
 #[tokio::test]

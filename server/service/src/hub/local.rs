@@ -108,9 +108,11 @@ impl LocalHub {
             shard.remove_if_empty(user);
             connected
         })?;
-        match replaced {
-            Some(last) if last.is_open => last.handle.close(CloseCode::Replaced),
-            Some(_) | None => drop(self.devices.fetch_add(1, Ordering::Relaxed)),
+        if let Some(last) = replaced.as_ref().filter(|last| last.is_open) {
+            last.handle.close(CloseCode::Replaced);
+        } else {
+            self.devices.fetch_add(1, Ordering::Relaxed);
+            self.meters.returns.increment(u64::from(replaced.is_some()));
         }
         Ok(LocalConnection { hub: Arc::clone(self), user, device, number, disconnected: false })
     }
@@ -202,7 +204,7 @@ impl LocalHub {
     /// Appends a receipt to the stream of an Application. It is final: the store no
     /// longer has a row of the notification.
     pub(crate) fn append_receipt(&self, app: AppId, receipt: Receipt) {
-        self.meters.count_receipt(receipt.state);
+        self.meters.count_receipts(receipt.state, 1);
         self.topics.append_receipt(app, receipt);
     }
 

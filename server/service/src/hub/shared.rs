@@ -24,6 +24,7 @@ mod lane;
 mod change;
 mod checks;
 mod database_clock;
+mod joining;
 mod registry;
 mod seats;
 mod sight;
@@ -34,8 +35,9 @@ use std::time::Duration;
 use presence_core::model::UserId;
 use presence_core::stream::Stream;
 use presence_core::{Clock, CredentialGeneration, Steady, UnixMillis};
+use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, CloseCode, DeviceName};
-use presence_store::{Epoch, Joined, Live, NewNode, Notes, Store, StoreError};
+use presence_store::{CommonSettings, Epoch, Live, NewNode, Notes, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{ConnectError, HubFigures};
@@ -60,8 +62,8 @@ pub(crate) struct SharedSettings {
     pub(crate) warm_up: Duration,
     /// The time for which a call may wait for the database.
     pub(crate) deadline: Duration,
-    /// The settings that all servers must share, as text.
-    pub(crate) common: String,
+    /// The settings that all servers must share.
+    pub(crate) common: CommonSettings,
 }
 
 /// The names by which the other servers know this one.
@@ -78,7 +80,7 @@ pub(crate) struct SharedHub {
     clock: Arc<dyn Clock>,
     settings: SharedSettings,
     identity: RwLock<Identity>,
-    time: DatabaseClock,
+    time: Arc<DatabaseClock>,
     registry: Registry,
     lane: Lane,
     followed: FollowedStreams,
@@ -100,16 +102,15 @@ impl SharedHub {
         settings: SharedSettings,
     ) -> Result<Self, StoreError> {
         let node = new_node(&settings);
-        let epoch = match live.join(&node, settings.warm_up).await? {
-            Joined::Epoch(epoch) => epoch,
-            Joined::OtherSettings(others) => {
-                return Err(StoreError::OtherSettings(settings.common, others));
-            }
-        };
-        let time = DatabaseClock::new(Arc::clone(&clock), live.now().await?);
+        let epoch = joining::join(&live, &*clock, &node, settings.warm_up).await?;
+        let time = Arc::new(DatabaseClock::new(Arc::clone(&clock), live.now().await?));
         let retention = settings.limits.retention;
         Ok(Self {
-            followed: FollowedStreams::new(live.clone(), Arc::clone(&clock), retention),
+            followed: FollowedStreams::new(
+                live.clone(),
+                (Arc::clone(&clock), Arc::clone(&time)),
+                retention,
+            ),
             identity: RwLock::new(Identity { epoch, node: node.id }),
             lane: Lane::default(),
             checks: CheckLog::default(),
@@ -149,7 +150,7 @@ impl SharedHub {
             limit: self.settings.limits.sockets_per_user,
         };
         match self.change(user, change).await? {
-            Outcome::Connected { admissions, elsewhere } => {
+            Outcome::Connected { admissions, elsewhere, .. } => {
                 mailbox.admit(&Admissions(admissions));
                 self.registry.confirm(user, (&device, number));
                 if elsewhere {
@@ -159,7 +160,7 @@ impl SharedHub {
                 Ok(connection)
             }
             Outcome::TooManyDevices(error) => Err(error.into()),
-            Outcome::Done | Outcome::Stale | Outcome::Ended(_) => {
+            Outcome::Done | Outcome::Ticked(_) | Outcome::Stale | Outcome::Ended(_) => {
                 Err(StoreError::CorruptRow("live_users").into())
             }
         }
@@ -244,6 +245,11 @@ impl SharedHub {
             mailboxes: self.registry.waiting_notifications(),
             streams: topics.iter().map(|(_, topic)| topic.read(Stream::log_len)).sum(),
         }
+    }
+
+    /// Counts notifications with the same final state.
+    pub(crate) fn count_receipts(&self, state: ReceiptState, count: u64) {
+        self.meters.count_receipts(state, count);
     }
 
     /// Records that the writer has committed a group of requests.

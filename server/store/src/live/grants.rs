@@ -3,11 +3,12 @@
 //! grant is revoked and the user still seen.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use presence_core::roster::ViewChange;
 use presence_core::view::status_code;
 use presence_core::{GrantSet, UnixMillis, UserId};
-use presence_protocol::app::Receipt;
+use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
@@ -17,10 +18,11 @@ use super::arrays::{
 };
 use super::notes::Notes;
 use super::roster::{SharedRoster, decode, encode};
-use super::streams::receipt_code;
+use super::streams::{receipt_code, receipt_state};
 use super::{Live, execute, query};
 use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
+use crate::rows::number_from_column;
 
 /// The rosters that a transaction has locked. Users without one are locked too.
 #[derive(Default)]
@@ -141,34 +143,39 @@ impl Live {
     }
 
     /// Gives receipts that are due to all Applications. A server does this about once a second.
-    /// Returns their number.
+    /// Calls `count` with the number of those of each state that were given.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn release_receipts(&self, hold: std::time::Duration) -> Result<u64, StoreError> {
+    pub async fn release_receipts(
+        &self,
+        hold: Duration,
+        count: impl Fn(ReceiptState, u64),
+    ) -> Result<(), StoreError> {
         const LIMIT: i32 = 1_000;
         let sql = "SELECT DISTINCT a.number FROM notifications n JOIN grants g ON g.id = n.grant_id \
                    JOIN apps a ON a.id = g.app_id WHERE n.state > 0 ORDER BY a.number";
         let rows = query(self.read(), sql, []).await?;
         let apps: Result<Vec<i32>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
         let hold = milliseconds(hold);
-        let (mut given, mut moved) = (0, Vec::new());
+        let mut moved = Vec::new();
         for app in apps? {
             let txn = self.write().begin_writing().await?;
             // After a crash of the database a receipt may come twice, which is not worth a flush.
             txn.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
             let values = [app.into(), hold.into(), LIMIT.into()];
             let rows = query(&txn, "SELECT presence_release_1($1, $2, $3)", values).await?;
-            let count: i32 = rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))?;
+            let given: i32 = rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))?;
+            let states = if given > 0 { newest_receipts(app, given, &txn).await? } else { vec![] };
             txn.commit().await?;
-            if count > 0 {
-                given += u64::try_from(count).unwrap_or(0);
+            if given > 0 {
                 moved.push(app);
             }
+            states.into_iter().for_each(|(state, number)| count(state, number));
         }
         self.announce(Announcement { moved, has_notes: false }).await;
-        Ok(given)
+        Ok(())
     }
 }
 
@@ -368,6 +375,26 @@ impl SharedDraft {
             smallints(receipts.iter().map(|(_, receipt)| receipt_code(receipt.state))),
         ]
     }
+}
+
+/// Returns the numbers of receipts of each state among the newest entries of a stream, which are
+/// receipts that this transaction has written.
+async fn newest_receipts(
+    app: i32,
+    entries: i32,
+    txn: &DatabaseTransaction,
+) -> Result<Vec<(ReceiptState, u64)>, StoreError> {
+    let sql = "SELECT l.status, count(*) FROM (SELECT status FROM live_log WHERE app = $1 \
+               ORDER BY place DESC LIMIT $2) l GROUP BY l.status";
+    let limit = i64::from(entries);
+    let rows = query(txn, sql, [app.into(), limit.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let state = receipt_state(row.try_get_by_index(0)?);
+            let count = number_from_column("live_log", row.try_get_by_index(1)?)?;
+            Ok((state.ok_or(StoreError::CorruptRow("live_log"))?, count))
+        })
+        .collect()
 }
 
 async fn moved_apps<const N: usize>(

@@ -1,9 +1,7 @@
 //! The announcements of the database.
 
 use presence_protocol::AppId;
-use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgListener;
-use sea_orm::{DbErr, RuntimeErr};
 
 use super::Live;
 use super::notes::{CHANNEL, NEW_NOTES};
@@ -36,10 +34,10 @@ impl Live {
     /// `Unavailable`.
     pub async fn listen(&self) -> Result<Announcements, StoreError> {
         let pool = self.lane().get_postgres_connection_pool();
-        let mut listener = PgListener::connect_with(pool).await.map_err(failed)?;
+        let mut listener = PgListener::connect_with(pool).await?;
         // A lost connection is opened again by the next call.
         listener.eager_reconnect(true);
-        listener.listen(CHANNEL).await.map_err(failed)?;
+        listener.listen(CHANNEL).await?;
         Ok(Announcements { live: self.clone(), listener })
     }
 }
@@ -51,7 +49,7 @@ impl Announcements {
     ///
     /// `Unavailable`: the connection is lost.
     pub async fn next(&mut self) -> Result<Announced, StoreError> {
-        let Some(notification) = self.listener.try_recv().await.map_err(failed)? else {
+        let Some(notification) = self.listener.try_recv().await? else {
             return Ok(Announced::Interrupted);
         };
         match notification.payload() {
@@ -65,8 +63,4 @@ impl Announcements {
             }
         }
     }
-}
-
-fn failed(error: sqlx::Error) -> StoreError {
-    DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
 }

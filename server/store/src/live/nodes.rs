@@ -5,6 +5,7 @@ use std::time::Duration;
 use presence_core::UnixMillis;
 use sea_orm::ConnectionTrait;
 
+use super::common_settings::CommonSettings;
 use super::{Live, execute, query};
 use crate::error::StoreError;
 use crate::rows::{number_from_column, time_from_column, time_to_column};
@@ -36,7 +37,7 @@ pub struct NewNode {
     /// The version of the program.
     pub version: String,
     /// The settings that all servers must share.
-    pub settings: String,
+    pub settings: CommonSettings,
 }
 
 /// The result of an attempt to join.
@@ -44,8 +45,13 @@ pub struct NewNode {
 pub enum Joined {
     /// The server shares presence from now on.
     Epoch(Epoch),
-    /// Other servers run with these settings.
-    OtherSettings(String),
+    /// Another server has other settings.
+    OtherSettings {
+        /// Its number.
+        node: i64,
+        /// The settings that differ, for people.
+        differences: String,
+    },
 }
 
 /// The numbers of connections of a server.
@@ -89,10 +95,14 @@ impl Live {
     pub async fn join(&self, node: &NewNode, warm_up: Duration) -> Result<Joined, StoreError> {
         let txn = self.write().begin_writing().await?;
         execute(&txn, "SELECT pg_advisory_xact_lock($1)", [JOIN_LOCK.into()]).await?;
-        let sql = "SELECT settings FROM nodes WHERE settings <> $1 AND id IN \
-                   (SELECT id FROM live_nodes WHERE state < 2) LIMIT 1";
-        if let Some(row) = query(&txn, sql, [node.settings.clone().into()]).await?.first() {
-            return Ok(Joined::OtherSettings(row.try_get_by_index(0)?));
+        let settings = node.settings.to_text();
+        let sql = "SELECT id, settings FROM nodes WHERE settings <> $1 AND id IN \
+                   (SELECT id FROM live_nodes WHERE state < 2)";
+        for row in query(&txn, sql, [settings.clone().into()]).await? {
+            let others = CommonSettings::parse(&row.try_get_by_index::<String>(1)?);
+            if let Some(differences) = node.settings.differences(&others) {
+                return Ok(Joined::OtherSettings { node: row.try_get_by_index(0)?, differences });
+            }
         }
         let epoch = match read_epoch(&txn).await? {
             Some(epoch) => epoch,
@@ -100,11 +110,21 @@ impl Live {
         };
         let sql = "INSERT INTO nodes (id, name, version, settings, started_at) \
                    VALUES ($1, $2, $3, $4, floor(extract(epoch FROM clock_timestamp()) * 1000))";
-        let NewNode { id, name, version, settings } = node.clone();
+        let NewNode { id, name, version, .. } = node.clone();
         execute(&txn, sql, [id.into(), name.into(), version.into(), settings.into()]).await?;
         execute(&txn, "INSERT INTO live_nodes (id, state) VALUES ($1, 0)", [id.into()]).await?;
         txn.commit().await?;
         Ok(Joined::Epoch(epoch))
+    }
+
+    /// Writes a row as it is, which waits for the disk of the database.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn check_writing(&self) -> Result<(), StoreError> {
+        execute(self.write(), "UPDATE meta SET epoch = epoch", []).await?;
+        Ok(())
     }
 
     /// Returns the time of the database.

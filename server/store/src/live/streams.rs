@@ -377,7 +377,7 @@ fn receipt(row: &QueryResult, uid: Puid, state: Option<i16>) -> Result<Receipt, 
 }
 
 /// Returns the state of a receipt with this number.
-fn receipt_state(code: i16) -> Option<ReceiptState> {
+pub(super) fn receipt_state(code: i16) -> Option<ReceiptState> {
     RECEIPT_STATES.into_iter().find(|state| receipt_code(*state) == code)
 }
 

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgListener};
+use sea_orm::sqlx::{AssertSqlSafe, Executor};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
 };
@@ -92,6 +93,11 @@ impl PostgresDatabase {
         self.open(LANE_CONNECTIONS, &LANE_SETTINGS).await
     }
 
+    /// Opens two connections, for checks.
+    pub(crate) async fn open_two(&self) -> Result<DatabaseConnection, StoreError> {
+        self.open(2, &[]).await
+    }
+
     /// Opens one connection.
     pub(crate) async fn open_one(&self) -> Result<DatabaseConnection, StoreError> {
         self.open(1, &[]).await
@@ -132,13 +138,14 @@ impl PostgresDatabase {
         }
     }
 
-    /// Checks that a server can use the database: its version, that it is the primary, and its
-    /// encoding.
+    /// Checks that a server can use the database: that its notifications arrive, its version, that
+    /// it is the primary, and its encoding. `db` must have at least two connections.
     ///
     /// # Errors
     ///
-    /// `OldServer`, `Standby`, `NotUtf8`, `Unavailable`.
+    /// `PooledTransactions`, `OldServer`, `Standby`, `NotUtf8`, `Unavailable`.
     pub(crate) async fn check(&self, db: &DatabaseConnection) -> Result<(), StoreError> {
+        self.check_notifications(db).await?;
         let query = "SELECT current_setting('server_version_num')::int / 10000, \
                      current_setting('server_version'), \
                      pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool, \
@@ -160,6 +167,32 @@ impl PostgresDatabase {
         Ok(())
     }
 
+    /// Checks that a notification from one of these connections reaches another within the
+    /// deadline. It does not if a proxy lends a connection for one transaction only. Prepared
+    /// statements fail then too, so this check uses none, and comes before all others.
+    async fn check_notifications(&self, db: &DatabaseConnection) -> Result<(), StoreError> {
+        // Other servers may check at the same time.
+        let channel = format!("presence_check_{:032x}", rand::random::<u128>());
+        let pool = db.get_postgres_connection_pool();
+        let send = async {
+            let mut listener = PgListener::connect_with(pool).await?;
+            listener.listen(&channel).await?;
+            // The notification may arrive at the sender, which must expect it therefore.
+            let mut sender = PgListener::connect_with(pool).await?;
+            sender.execute(AssertSqlSafe(format!("NOTIFY {channel}"))).await?;
+            Ok::<PgListener, StoreError>(listener)
+        };
+        let sent = deadline::within(self.deadline, send).await;
+        let sent = sent.ok_or_else(|| StoreError::Unreachable(self.name.clone()))?;
+        let mut listener = sent.map_err(|error| self.explain(error))?;
+        match deadline::within(self.deadline, listener.try_recv()).await {
+            Some(Ok(Some(_))) => Ok(()),
+            Some(Ok(None)) => Err(StoreError::Unreachable(self.name.clone())),
+            Some(Err(error)) => Err(self.explain(error.into())),
+            None => Err(StoreError::PooledTransactions(self.name.clone())),
+        }
+    }
+
     /// Translates an error while opening into one that an operator understands.
     pub(crate) fn explain(&self, error: StoreError) -> StoreError {
         let name = self.name.clone();
@@ -174,6 +207,7 @@ impl PostgresDatabase {
             ErrorKind::NoRights => StoreError::NoRights(name),
             ErrorKind::TooManyConnections => StoreError::TooManyConnections(name),
             ErrorKind::ReadOnly => StoreError::Standby(name),
+            ErrorKind::Pooled => StoreError::PooledTransactions(name),
             ErrorKind::Busy
             | ErrorKind::Conflict
             | ErrorKind::TimedOut

@@ -10,7 +10,9 @@ pub(crate) fn kind(error: &DbErr) -> Option<ErrorKind> {
     let error = sqlx_error(error)?;
     if let sqlx::Error::Database(error) = error {
         let error = error.try_downcast_ref::<PgDatabaseError>()?;
-        return Some(kind_of_state(error.code()));
+        // PgBouncer says so with the state of a violated protocol.
+        let is_pooled = error.message().starts_with("unsupported startup parameter");
+        return Some(if is_pooled { ErrorKind::Pooled } else { kind_of_state(error.code()) });
     }
     if is_of_tls(error) {
         return Some(ErrorKind::Tls);

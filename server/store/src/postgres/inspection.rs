@@ -11,7 +11,7 @@ use crate::migration;
 /// Checks that a server can use a database.
 pub(crate) async fn inspect(database: &PostgresDatabase) -> Result<Inspection, StoreError> {
     let explain = |error| database.explain(error);
-    let db = database.open_one().await?;
+    let db = database.open_two().await?;
     database.check(&db).await?;
     let applied = migration::applied(&db).await.map_err(explain)?;
     migration::refuse_newer(&applied, db.get_database_backend())?;

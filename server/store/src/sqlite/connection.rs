@@ -220,6 +220,7 @@ impl DatabaseFile {
             | ErrorKind::TimedOut
             | ErrorKind::Lost
             | ErrorKind::Tls
+            | ErrorKind::Pooled
             | ErrorKind::NotAuthenticated
             | ErrorKind::NoDatabase
             | ErrorKind::NoRights

@@ -7,3 +7,4 @@ mod epoch;
 mod notes;
 mod one_time;
 mod open;
+mod schema;

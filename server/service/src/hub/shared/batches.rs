@@ -192,8 +192,27 @@ impl SharedHub {
         self.meters.updates.increment(draft.changes.len() as u64);
         self.registry.set_roster(user, rev, draft.roster);
         for (waiting, outcome) in waiting.into_iter().zip(draft.outcomes) {
+            self.measure(&outcome);
             // The caller may be gone.
             drop(waiting.reply.send(Ok(outcome)));
+        }
+    }
+
+    /// Measures what a committed change has done.
+    fn measure(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Connected { returned, .. } => {
+                self.meters.returns.increment(u64::from(*returned));
+            }
+            Outcome::Ticked(Some(due)) => {
+                let late = self.roster_time() - *due;
+                self.meters.record_time_to_offline(self.settings.limits.grace + late);
+            }
+            Outcome::Ticked(None)
+            | Outcome::Done
+            | Outcome::TooManyDevices(_)
+            | Outcome::Stale
+            | Outcome::Ended(_) => {}
         }
     }
 }

@@ -48,7 +48,12 @@ pub(super) enum Outcome {
         admissions: Vec<[u8; 32]>,
         /// Set if its earlier connection is open at another server.
         elsewhere: bool,
+        /// Set if it was lost, and its grace time has not ended.
+        returned: bool,
     },
+    /// The grace times that are over have ended. The first one that was due, if Applications see a
+    /// change.
+    Ticked(Option<Steady>),
     TooManyDevices(TooManyDevices),
     /// A newer connection has replaced the one that asked for the change.
     Stale,
@@ -116,8 +121,9 @@ impl Change {
                 Outcome::Ended(ended.map(|last| last.handle.admissions))
             }
             Self::Tick => {
+                let (due, unchanged) = (roster.deadline(), changes.len());
                 roster.tick(context.now, changes);
-                Outcome::Done
+                Outcome::Ticked(due.filter(|_| changes.len() > unchanged))
             }
             Self::LoseNode { node, grace } => {
                 roster.lose_connections(|handle| handle.node == *node, context.now + *grace);
@@ -145,7 +151,9 @@ impl Change {
             Ok(last) => last,
             Err(error) => return Outcome::TooManyDevices(error),
         };
-        let Some(last) = last else { return Outcome::Connected { admissions, elsewhere: false } };
+        let Some(last) = last else {
+            return Outcome::Connected { admissions, elsewhere: false, returned: false };
+        };
         for digest in last.handle.admissions {
             if !admissions.contains(&digest) {
                 admissions.insert(0, digest);
@@ -156,7 +164,7 @@ impl Change {
             handle.admissions.clone_from(&admissions);
         }
         let elsewhere = last.is_open && last.handle.node != context.node;
-        Outcome::Connected { admissions, elsewhere }
+        Outcome::Connected { admissions, elsewhere, returned: !last.is_open }
     }
 }
 

@@ -10,25 +10,32 @@ use presence_core::stream::{Retention, Stream};
 use presence_protocol::{AppId, CloseCode};
 use presence_store::{Live, StoreError};
 
+use super::database_clock::DatabaseClock;
 use crate::hub::topic::Topic;
-use crate::meters::TopicMeters;
+use crate::meters::{ReplicaMeters, TopicMeters};
 
 /// The followed streams. One is followed as long as it has sockets, and until the next clean-up.
 pub(super) struct FollowedStreams {
     live: Live,
     clock: Arc<dyn Clock>,
+    time: Arc<DatabaseClock>,
     retention: Retention,
     topics: Mutex<HashMap<AppId, Arc<Topic>>>,
     /// Held while a stream is read, so that it is read once.
     reading: tokio::sync::Mutex<()>,
     meters: TopicMeters,
+    replicas: ReplicaMeters,
 }
 
 impl FollowedStreams {
-    pub(super) fn new(live: Live, clock: Arc<dyn Clock>, retention: Retention) -> Self {
-        let (topics, reading, meters) =
-            (Mutex::default(), tokio::sync::Mutex::default(), TopicMeters::default());
-        Self { live, clock, retention, topics, reading, meters }
+    pub(super) fn new(
+        live: Live,
+        (clock, time): (Arc<dyn Clock>, Arc<DatabaseClock>),
+        retention: Retention,
+    ) -> Self {
+        let (topics, reading) = (Mutex::default(), tokio::sync::Mutex::default());
+        let (meters, replicas) = (TopicMeters::default(), ReplicaMeters::default());
+        Self { live, clock, time, retention, topics, reading, meters, replicas }
     }
 
     /// Returns the copy of a stream, which is read if it is not followed. `None` if there is no
@@ -81,9 +88,12 @@ impl FollowedStreams {
             behind.retain(|(app, _)| entries.contains_key(app));
             for (app, topic) in &behind {
                 let new = entries.remove(app).unwrap_or_default();
+                let newest = new.last().map(|entry| entry.at);
                 if topic.change(|stream| apply_all(stream, new)).is_err() {
                     self.read_again(*app, topic).await?;
                 }
+                let now = self.time.now();
+                newest.iter().for_each(|at| self.replicas.record_lag(now - *at));
             }
         }
         Ok(())

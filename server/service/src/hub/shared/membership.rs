@@ -11,6 +11,7 @@ use presence_store::{Epoch, Joined, NewNode, Node, NodeConnections, StoreError};
 use tokio::time::sleep;
 
 use super::change::Change;
+use super::joining::DEAD_AFTER;
 use super::{Identity, SharedHub, new_node, node_name};
 use crate::errors::or_logged;
 use crate::hub::answers::SharingServer;
@@ -19,8 +20,6 @@ use crate::hub::answers::SharingServer;
 const BEAT: Duration = Duration::from_secs(5);
 /// The time between two looks at the counters of the others.
 const LOOK: Duration = Duration::from_secs(1);
-/// The time for which the counter of a server stands still that is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// The time between two attempts while the database fails.
 const RETRY: Duration = Duration::from_secs(1);
 /// The number of users of a dead server that are looked at together.
@@ -159,8 +158,8 @@ impl SharedHub {
         loop {
             match self.live.join(node, self.settings.warm_up).await {
                 Ok(Joined::Epoch(epoch)) => return epoch,
-                Ok(Joined::OtherSettings(_)) => {
-                    tracing::error!("live.other_settings: the other servers have other settings");
+                Ok(Joined::OtherSettings { differences, .. }) => {
+                    tracing::error!(differences, "live.other_settings: the others have others");
                 }
                 Err(error) => {
                     or_logged::<()>("the server cannot join the others", Err(error));

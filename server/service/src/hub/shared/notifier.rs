@@ -42,7 +42,13 @@ impl CommitHook for SharedNotifier {
         &self.never
     }
 
-    fn committed(&self, _: &[CommittedEvent]) {}
+    fn committed(&self, events: &[CommittedEvent]) {
+        for event in events {
+            if let CommittedEvent::Receipt(_, receipt) = event {
+                self.hub.count_receipts(receipt.state, 1);
+            }
+        }
+    }
 
     fn group_committed(&self, requests: usize, time: Duration) {
         self.hub.group_committed(requests, time);

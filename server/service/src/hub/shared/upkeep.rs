@@ -67,8 +67,9 @@ impl SharedHub {
 
     /// Gives the receipts that are due.
     pub(crate) async fn release_receipts(&self) {
-        let released = self.live.release_receipts(self.settings.limits.receipt_hold);
-        or_logged("receipts are not released", released.await);
+        let hold = self.settings.limits.receipt_hold;
+        let count = |state, count| self.count_receipts(state, count);
+        or_logged("receipts are not released", self.live.release_receipts(hold, count).await);
     }
 
     async fn run_ticks(&self) {

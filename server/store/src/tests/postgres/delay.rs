@@ -8,7 +8,7 @@ use presence_core::{UserId, View};
 use presence_protocol::{OfflineCause, Puid, Status};
 
 use super::super::fixture::{APP, Fixture};
-use crate::{Joined, Link, Live, NewNode, RosterChange, SharedRoster};
+use crate::{CommonSettings, Joined, Link, Live, NewNode, RosterChange, SharedRoster};
 
 const NODE: i64 = 1;
 const DELAY: Duration = Duration::from_hours(1);
@@ -18,7 +18,7 @@ async fn epoch(fixture: &Fixture) -> i64 {
     let owner = fixture.user("owner").await;
     fixture.app(APP, owner).await;
     let live = fixture.store.live().unwrap();
-    let (name, version, settings) = (String::new(), String::new(), String::new());
+    let (name, version, settings) = (String::new(), String::new(), CommonSettings::default());
     let node = NewNode { id: NODE, name, version, settings };
     let Joined::Epoch(epoch) = live.join(&node, Duration::ZERO).await.unwrap() else {
         panic!("another server has other settings");

@@ -5,14 +5,14 @@ use std::time::Duration;
 use presence_test_postgres::Cluster;
 
 use super::super::fixture::NOW;
-use crate::{Epoch, Joined, NewNode, Store};
+use crate::{CommonSettings, Epoch, Joined, NewNode, Store};
 
 async fn join(store: &Store, id: i64) -> Epoch {
-    let (name, version, settings) = (String::new(), String::new(), String::new());
+    let (name, version, settings) = (String::new(), String::new(), CommonSettings::default());
     let node = NewNode { id, name, version, settings };
     match store.live().unwrap().join(&node, Duration::ZERO).await.unwrap() {
         Joined::Epoch(epoch) => epoch,
-        Joined::OtherSettings(others) => panic!("{others}"),
+        Joined::OtherSettings { differences, .. } => panic!("{differences}"),
     }
 }
 

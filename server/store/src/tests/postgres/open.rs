@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_test_postgres::Cluster;
+use presence_test_postgres::{Cluster, Pooler};
 
 use super::super::fixture::NOW;
 use crate::{Store, StoreError};
@@ -73,6 +73,24 @@ async fn a_database_that_cannot_be_used_is_refused_with_the_reason() {
     cluster.run_sql("postgres", &read_only);
     let error = refused(&url).await;
     assert!(matches!(error, StoreError::Standby(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_pools_transactions_is_named_and_one_that_pools_sessions_is_accepted() {
+    let cluster = Cluster::shared();
+    let database = cluster.create_database();
+    let name = database.rsplit('/').next().unwrap();
+    let ignored = "ignore_startup_parameters = options,extra_float_digits";
+    let transactions = ["pool_mode = transaction"].as_slice();
+    for settings in [transactions, &["pool_mode = transaction", ignored]] {
+        let pooler = Pooler::start(cluster, settings);
+        let url = pooler.url(name);
+        let error = refused(&url).await;
+        assert!(matches!(error, StoreError::PooledTransactions(_)), "{settings:?}: {error}");
+    }
+    let pooler = Pooler::start(cluster, &["pool_mode = session", ignored]);
+    let url = pooler.url(name);
+    Store::open(&url, NOW).await.unwrap().close().await.unwrap();
 }
 
 #[tokio::test]
