@@ -76,7 +76,12 @@ impl FaultProxy {
 
     /// Forwards new connections to the current address of a server.
     pub fn forward_to(&self, server: &Server) {
-        *self.upstream.lock().unwrap() = server.address();
+        self.forward_to_address(server.address());
+    }
+
+    /// Forwards new connections to another address.
+    pub fn forward_to_address(&self, address: SocketAddr) {
+        *self.upstream.lock().unwrap() = address;
     }
 
     /// Forwards nothing until [`FaultProxy::resume_traffic`].

@@ -32,7 +32,7 @@ use results::RunResults;
 use stage::Stage;
 
 pub(crate) const USAGE: &str = "presence-bench correctness [--servers 1,3] [--users N] \
-                                [--changes N] [--seed N] [--json FILE] [--smoke]";
+                                [--changes N] [--seed N] [--only FAULT] [--json FILE] [--smoke]";
 
 /// Runs with these arguments. The exit code says whether everything was right.
 pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
@@ -64,7 +64,8 @@ async fn run_with(servers: usize, options: &RunOptions) -> RunResults {
     stage.populate(&mut rng);
     let mut rounds = Vec::new();
     loop {
-        for fault in Fault::all(&stage.sites, options.is_short) {
+        let faults = Fault::all(&stage.sites, options.is_short);
+        for fault in faults.into_iter().filter(|fault| fault.name().contains(&options.only)) {
             let round = stage.round(fault, options.traffic, &mut rng).await;
             eprintln!("{round:?}");
             rounds.push(round);

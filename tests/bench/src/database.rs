@@ -1,23 +1,52 @@
 //! The PostgreSQL database of servers that share presence: its CPU time and its faults.
 
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use presence_test_postgres::Cluster;
-use tokio::time::sleep;
 
 use crate::system::Process;
 
-/// The database that the servers share.
-pub(crate) struct Database<'a> {
-    pub(crate) cluster: &'a Cluster,
-    pub(crate) name: &'a str,
+/// The database that the servers share. Clones are the same database.
+#[derive(Clone)]
+pub(crate) struct Database {
+    cluster: Arc<Cluster>,
+    name: Arc<str>,
 }
 
-impl Database<'_> {
+impl Database {
+    /// Starts PostgreSQL, which syncs its files, with further settings.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let cluster = Cluster::start(&[&["fsync = on"], settings].concat());
+        let url = cluster.create_database();
+        let name = url.rsplit('/').next().unwrap().into();
+        Self { cluster: Arc::new(cluster), name }
+    }
+
+    /// Returns the URL, with the port of a proxy.
+    pub(crate) fn url_through(&self, port: u16) -> String {
+        format!("postgres://presence@127.0.0.1:{port}/{}", self.name)
+    }
+
+    /// Returns the address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.cluster.port()))
+    }
+
+    /// Does something that takes time, while the tasks of this thread go on.
+    pub(crate) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        let database = self.clone();
+        tokio::task::spawn_blocking(move || work(&database)).await.unwrap()
+    }
+
     /// Ends all connections to the database.
     pub(crate) fn end_backends(&self) {
-        self.cluster.end_connections(self.name);
+        self.cluster.end_connections(&self.name);
     }
 
     /// Kills the process of a connection. PostgreSQL then ends all others, and empties unlogged
@@ -29,11 +58,32 @@ impl Database<'_> {
         send_signal("KILL", pid.trim());
     }
 
-    /// Stops PostgreSQL in a mode of `pg_ctl`, and starts it again after some time.
-    pub(crate) async fn restart(&self, mode: &str, away: Duration) {
+    /// Stops PostgreSQL in a mode of `pg_ctl`.
+    pub(crate) fn stop(&self, mode: &str) {
         self.cluster.control(&["stop", "-m", mode]);
-        sleep(away).await;
+    }
+
+    /// Starts PostgreSQL again.
+    pub(crate) fn start_again(&self) {
         self.cluster.control(&["start"]);
+    }
+
+    /// Makes a standby that has all that is answered, and promotes it. This one goes on, and does
+    /// not answer commits any more, because it waits for the standby.
+    pub(crate) fn fail_over(&self) -> Self {
+        let port = self.cluster.port().to_string();
+        let standby = Cluster::start_from(|data| {
+            let mut program = self.cluster.program("pg_basebackup");
+            program.args(["-h", "127.0.0.1", "-U", "presence", "-p", &port, "-R", "-c", "fast"]);
+            assert!(program.arg("-D").arg(data).status().unwrap().success());
+        });
+        let replicates = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        while self.cluster.run_sql("postgres", replicates).trim() != "1" {}
+        self.set("synchronous_standby_names = '*'");
+        let is_synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while self.cluster.run_sql("postgres", is_synchronous).trim() != "1" {}
+        standby.control(&["promote"]);
+        Self { cluster: Arc::new(standby), name: Arc::clone(&self.name) }
     }
 
     /// Sends a signal to all processes of PostgreSQL.
@@ -52,15 +102,6 @@ impl Database<'_> {
         self.cluster.run_sql("postgres", &sql).trim().parse().unwrap()
     }
 
-    fn processes(&self) -> Vec<String> {
-        let main = self.cluster.pid().to_string();
-        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &main]).output().unwrap();
-        let children = String::from_utf8(children.stdout).unwrap();
-        // The program that lists them has ended.
-        let children = children.split_whitespace().map(str::to_owned);
-        children.chain([main]).collect()
-    }
-
     /// Begins a transaction that stays open for some time, and keeps old rows from being removed.
     pub(crate) fn open_snapshot(&self, time: Duration) -> Child {
         let sql = format!(
@@ -71,18 +112,26 @@ impl Database<'_> {
         let mut program = self.cluster.program("psql");
         let port = self.cluster.port().to_string();
         program.args(["-X", "-q", "-h", "127.0.0.1", "-U", "presence", "-p", &port, "-c", &sql]);
-        program.arg(self.name).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+        program.arg(&*self.name).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
     }
 
     /// Lets each flush take some microseconds longer.
     pub(crate) fn set_flush_delay(&self, micros: u32) {
-        for sql in [
-            format!("ALTER SYSTEM SET commit_delay = {micros}"),
-            "ALTER SYSTEM SET commit_siblings = 0".to_owned(),
-            "SELECT pg_reload_conf()".to_owned(),
-        ] {
-            self.cluster.run_sql("postgres", &sql);
-        }
+        self.set("commit_siblings = 0");
+        self.set(&format!("commit_delay = {micros}"));
+    }
+
+    /// Changes a setting.
+    fn set(&self, setting: &str) {
+        self.cluster.run_sql("postgres", &format!("ALTER SYSTEM SET {setting}"));
+        self.cluster.run_sql("postgres", "SELECT pg_reload_conf()");
+    }
+
+    fn processes(&self) -> Vec<String> {
+        let main = self.cluster.pid().to_string();
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &main]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        children.split_whitespace().map(str::to_owned).chain([main]).collect()
     }
 }
 

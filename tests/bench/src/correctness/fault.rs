@@ -40,6 +40,7 @@ pub(crate) enum Fault {
     DatabaseStill,
     SnapshotOpen,
     FlushSlow,
+    StandbyPromoted,
 }
 
 impl Fault {
@@ -51,7 +52,7 @@ impl Fault {
         Self::ServerStill,
         Self::ServerRestarted,
     ];
-    const OF_SHARED_PRESENCE: [Self; 11] = [
+    const OF_SHARED_PRESENCE: [Self; 12] = [
         Self::ServerStillForLong,
         Self::DatabaseConnectionsCut,
         Self::ServerCutOff,
@@ -63,6 +64,7 @@ impl Fault {
         Self::DatabaseStill,
         Self::SnapshotOpen,
         Self::FlushSlow,
+        Self::StandbyPromoted,
     ];
     /// Those of a short run.
     const SHORT: [Self; 4] =
@@ -73,7 +75,7 @@ impl Fault {
         if is_short {
             return Self::SHORT.to_vec();
         }
-        let shared = sites.cluster.iter().flat_map(|_| Self::OF_SHARED_PRESENCE);
+        let shared = sites.database.iter().flat_map(|_| Self::OF_SHARED_PRESENCE);
         Self::OF_EVERY_SERVER.into_iter().chain(shared).collect()
     }
 
@@ -97,7 +99,8 @@ impl Fault {
             Self::DatabaseCrashed => "PostgreSQL crashes, and starts again",
             Self::DatabaseStill => "PostgreSQL stands still for 8 s",
             Self::SnapshotOpen => "a transaction stays open for 60 s",
-            Self::FlushSlow => "each flush takes 5 ms",
+            Self::FlushSlow => "each flush takes 5 ms longer",
+            Self::StandbyPromoted => "a standby takes over, and the old primary stays alive",
         }
     }
 
@@ -140,24 +143,25 @@ impl Fault {
             | Self::DatabaseStill
             | Self::SnapshotOpen
             | Self::FlushSlow => {
-                if let Some((cluster, name)) = &sites.cluster {
-                    self.happen_to(&Database { cluster, name }).await;
+                if let Some(database) = &sites.database {
+                    self.happen_to(database).await;
                 }
             }
+            Self::StandbyPromoted => sites.fail_over().await,
         }
     }
 
-    async fn happen_to(self, database: &Database<'_>) {
+    async fn happen_to(self, database: &Database) {
         match self {
             Self::BackendsEnded => {
                 for _ in 0..10 {
-                    database.end_backends();
+                    database.apart(Database::end_backends).await;
                     sleep(Duration::from_millis(300)).await;
                 }
             }
-            Self::BackendKilled => database.kill_a_backend(),
-            Self::DatabaseRestarted => database.restart("fast", AWAY).await,
-            Self::DatabaseCrashed => database.restart("immediate", AWAY).await,
+            Self::BackendKilled => database.apart(Database::kill_a_backend).await,
+            Self::DatabaseRestarted => restart(database, "fast").await,
+            Self::DatabaseCrashed => restart(database, "immediate").await,
             Self::DatabaseStill => {
                 database.signal("STOP");
                 sleep(SHORT).await;
@@ -165,17 +169,23 @@ impl Fault {
             }
             Self::SnapshotOpen => {
                 let mut held = database.open_snapshot(SNAPSHOT);
-                sleep(SNAPSHOT).await;
+                sleep(SNAPSHOT + Duration::from_secs(1)).await;
                 held.wait().unwrap();
             }
             Self::FlushSlow => {
-                database.set_flush_delay(5000);
+                database.apart(|database| database.set_flush_delay(5000)).await;
                 sleep(SLOW).await;
-                database.set_flush_delay(0);
+                database.apart(|database| database.set_flush_delay(0)).await;
             }
             _ => {}
         }
     }
+}
+
+async fn restart(database: &Database, mode: &'static str) {
+    database.apart(move |database| database.stop(mode)).await;
+    sleep(AWAY).await;
+    database.apart(Database::start_again).await;
 }
 
 async fn stand_still(sites: &Sites, place: usize, time: Duration) {

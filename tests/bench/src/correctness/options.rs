@@ -22,6 +22,8 @@ pub(crate) struct RunOptions {
     pub(crate) samples: usize,
     /// A flag: only a few faults, and none of those that take long.
     pub(crate) is_short: bool,
+    /// A text that the names of the faults contain.
+    pub(crate) only: String,
     /// The file of the results.
     pub(crate) json: Option<String>,
 }
@@ -38,6 +40,7 @@ impl RunOptions {
             pace: Duration::from_millis(200),
             samples: 200,
             is_short: false,
+            only: String::new(),
             json: None,
         };
         let mut arguments = arguments.iter().copied();
@@ -49,6 +52,7 @@ impl RunOptions {
                     let servers = arguments.next()?.split(',').map(|it| it.parse().ok());
                     options.servers = servers.collect::<Option<_>>()?;
                 }
+                "--only" => options.only = arguments.next()?.to_owned(),
                 "--users" => options.users = arguments.next()?.parse().ok()?,
                 "--changes" => options.changes = arguments.next()?.parse().ok()?,
                 "--seed" => options.seed = arguments.next()?.parse().ok()?,

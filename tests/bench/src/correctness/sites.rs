@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use presence_test_postgres::Cluster;
 use presence_tests::{FaultProxy, Server, ServerOptions};
 
+use crate::database::Database;
 use crate::sides::unlimited;
 
 /// The grace time of the servers.
@@ -24,8 +24,10 @@ pub(crate) struct Site {
 /// The servers of a run.
 pub(crate) struct Sites {
     pub(crate) sites: Vec<Site>,
-    /// The cluster of the database that they share, with its name.
-    pub(crate) cluster: Option<(Cluster, String)>,
+    /// The database that they share.
+    pub(crate) database: Option<Database>,
+    /// The one before a standby took over, which nobody uses.
+    former: Option<Database>,
 }
 
 impl Sites {
@@ -33,22 +35,32 @@ impl Sites {
     pub(crate) async fn start(count: usize) -> Self {
         if count == 1 {
             let server = Server::start(options()).await;
-            return Self { sites: vec![Site::of(server, None).await], cluster: None };
+            return Self {
+                sites: vec![Site::of(server, None).await],
+                database: None,
+                former: None,
+            };
         }
-        let cluster = Cluster::start(&["max_connections = 100", "fsync = on"]);
-        let url = cluster.create_database();
-        let (to_cluster, name) = url.rsplit_once('/').unwrap();
-        let upstream = SocketAddr::from(([127, 0, 0, 1], cluster.port()));
+        let database = Database::start(&["max_connections = 100"]);
         let mut sites = Vec::with_capacity(count);
         for _ in 0..count {
-            let proxy = FaultProxy::to_address(upstream).await;
-            let port = format!(":{}", cluster.port());
-            let to_proxy = to_cluster.replace(&port, &format!(":{}", proxy.address().port()));
-            let options = options().with_database(&format!("{to_proxy}/{name}"));
-            sites.push(Site::of(Server::start(options).await, Some(proxy)).await);
+            let proxy = FaultProxy::to_address(database.address()).await;
+            let url = database.url_through(proxy.address().port());
+            let server = Server::start(options().with_database(&url)).await;
+            sites.push(Site::of(server, Some(proxy)).await);
         }
-        let name = name.to_owned();
-        Self { sites, cluster: Some((cluster, name)) }
+        Self { sites, database: Some(database), former: None }
+    }
+
+    /// Lets a standby take over. The database of before goes on for some time, and is not used.
+    pub(crate) async fn fail_over(&mut self) {
+        let Some(database) = &self.database else { return };
+        let standby = database.apart(Database::fail_over).await;
+        for proxy in self.sites.iter().filter_map(|site| site.database.as_ref()) {
+            proxy.forward_to_address(standby.address());
+            proxy.reset();
+        }
+        self.former = self.database.replace(standby);
     }
 
     /// Returns the addresses at which devices connect.

@@ -25,7 +25,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let mut findings = measure_changes(&pair, &alone, scale).await;
     findings.push(latency::measure(&pair, scale).await);
     findings.extend(measure_notifications(&pair, scale).await);
-    let deadlocks = pair.database().deadlocks() as f64;
+    let deadlocks = pair.database.deadlocks() as f64;
     findings.push(Finding {
         what: "two servers: deadlocks",
         unit: "in all rounds",
@@ -82,11 +82,11 @@ async fn measure_notifications(pair: &SharingPair, scale: &Scale) -> Vec<Finding
     let (mut quick, mut slow): (Vec<SentBatch>, Vec<SentBatch>) = (Vec::new(), Vec::new());
     for _ in 0..scale.rounds {
         quick.push(senders.send_for(scale.round / 2).await);
-        pair.database().set_flush_delay(5000);
+        pair.database.set_flush_delay(5000);
         // The setting is read by the next transactions.
         tokio::time::sleep(Duration::from_millis(200)).await;
         slow.push(senders.send_for(scale.round / 2).await);
-        pair.database().set_flush_delay(0);
+        pair.database.set_flush_delay(0);
     }
     let rates = |batches: &[SentBatch]| batches.iter().map(|it| Pair::alone(it.rate())).collect();
     vec![

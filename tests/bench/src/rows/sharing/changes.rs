@@ -69,7 +69,7 @@ impl ChangingUsers {
         time: Duration,
         pair: Option<&SharingPair>,
     ) -> ChangeRound {
-        let database = pair.map(|pair| pair.database().measured()).unwrap_or_default();
+        let database = pair.map(|pair| pair.database.measured()).unwrap_or_default();
         let cpu = |processes: &[Process]| processes.iter().map(|it| it.cpu()).sum::<Duration>();
         let before = (cpu(&self.processes), cpu(&database));
         let begun = Instant::now();

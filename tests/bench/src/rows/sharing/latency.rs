@@ -41,9 +41,9 @@ pub(crate) async fn measure(pair: &SharingPair, scale: &Scale) -> Finding {
     let users = clients::sign_in_users(one, &application, "probe", count).await;
     let away = clients::sign_in_users(one, &application, "away", scale.connections).await;
     let sides = [Side::of(one), Side::of(other)];
-    pair.database().set_flush_delay(5000);
+    pair.database.set_flush_delay(5000);
     let longest = scale.round * u32::try_from(scale.rounds + 2).unwrap();
-    let mut snapshot = pair.database().open_snapshot(longest);
+    let mut snapshot = pair.database.open_snapshot(longest);
     let mut rounds = Vec::new();
     for _ in 0..=scale.rounds {
         let probe = Arc::new(Probe { begun: Instant::now(), is_over: AtomicBool::new(false) });
@@ -51,7 +51,7 @@ pub(crate) async fn measure(pair: &SharingPair, scale: &Scale) -> Finding {
     }
     // A first round is not counted.
     rounds.remove(0);
-    pair.database().set_flush_delay(0);
+    pair.database.set_flush_delay(0);
     snapshot.wait().unwrap();
     Finding {
         what: "two servers: report at one → socket at the other, p99",
