@@ -66,6 +66,7 @@ pub use live::nodes::{Epoch, Joined, NewNode, Node, NodeConnections};
 pub use live::notes::{Notes, NotesReader};
 pub use live::one_time::{NewOneTimeValue, OneTimeKind, OneTimeOutcome};
 pub use live::roster::{SharedHandle, SharedRoster};
+pub use live::streams::ENTRY_PAGE;
 pub use pending::PENDING_PAGE;
 pub use sessions::SessionLimit;
 pub use sqlite::backup::Backup;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use presence_test_postgres::Cluster;
 
-use crate::system::Process;
+use crate::system::{self, Process};
 
 /// The database that the servers share. Clones are the same database.
 #[derive(Clone)]
@@ -91,9 +91,11 @@ impl Database {
         self.processes().iter().for_each(|pid| send_signal(name, pid));
     }
 
-    /// Returns the processes of PostgreSQL, whose CPU time is measured.
-    pub(crate) fn measured(&self) -> Vec<Process> {
-        self.processes().iter().map(|pid| Process::of(pid.parse().unwrap())).collect()
+    /// Returns the CPU time of all processes of PostgreSQL so far, those that have ended included.
+    pub(crate) fn cpu(&self) -> Duration {
+        let running = self.processes().into_iter();
+        let running = running.filter_map(|pid| Process::try_of(pid.parse().ok()?)?.try_cpu());
+        running.sum::<Duration>() + system::cpu_of_ended_children(self.cluster.pid())
     }
 
     /// Returns the number of deadlocks so far.

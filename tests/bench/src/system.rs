@@ -18,8 +18,18 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn of(pid: u32) -> Self {
-        let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().unwrap())).unwrap();
-        Self { pid, clock }
+        Self::try_of(pid).unwrap()
+    }
+
+    /// Returns `None` if the process has ended.
+    pub(crate) fn try_of(pid: u32) -> Option<Self> {
+        let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().ok()?)).ok()?;
+        Some(Self { pid, clock })
+    }
+
+    /// Returns [`Process::cpu`], or `None` if the process has ended.
+    pub(crate) fn try_cpu(self) -> Option<Duration> {
+        self.clock.now().ok().map(Duration::from)
     }
 
     /// Returns the CPU time of all its threads so far, in user and kernel mode. It is more precise
@@ -40,6 +50,16 @@ impl Process {
             })
             .sum()
     }
+}
+
+/// Returns the CPU time of the children of a process that have ended, in hundredths of a second.
+pub(crate) fn cpu_of_ended_children(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name of the program, in brackets, may hold spaces. The fields after it begin with the
+    // third.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(13).take(2).filter_map(|it| it.parse::<u64>().ok());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 /// The half of the machine on which a process runs, so that the load generator does not take CPU

@@ -17,6 +17,8 @@ use crate::rows::{id, number_from_column, number_to_column, time_from_column};
 
 /// The maximum number of rows of one page.
 const PAGE: i64 = 5_000;
+/// The maximum number of entries of one stream that are read together.
+pub const ENTRY_PAGE: usize = 5_000;
 
 /// The columns of an entry.
 const ENTRY: &str = "l.app, l.place, l.at, l.kind, encode(uuid_send(l.puid), 'hex'), l.status, \
@@ -170,7 +172,7 @@ impl Live {
     }
 
     /// Returns the next entries of several streams after these places, in the order of places, at
-    /// most some thousands of each.
+    /// most [`ENTRY_PAGE`] of each.
     ///
     /// # Errors
     ///
@@ -186,7 +188,7 @@ impl Live {
         let sql = format!(
             "SELECT {ENTRY} FROM unnest($1, $2) f(app, place) CROSS JOIN LATERAL \
              (SELECT * FROM live_log l WHERE l.app = f.app AND l.place > f.place \
-             ORDER BY l.place LIMIT {PAGE}) l ORDER BY l.app, l.place"
+             ORDER BY l.place LIMIT {ENTRY_PAGE}) l ORDER BY l.app, l.place"
         );
         let places = bigints(places.into_iter().map(number_to_column));
         let rows = query(self.read(), &sql, [ints(apps.iter().copied()), places]).await?;

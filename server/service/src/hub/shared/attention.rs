@@ -79,16 +79,20 @@ impl SharedHub {
         announced: Option<Announced>,
         reader: &mut NotesReader,
     ) -> Result<(), StoreError> {
-        match announced {
-            Some(Announced::Notes) => self.read_notes(reader).await,
-            Some(Announced::Streams(apps)) => self.followed.catch_up(&apps).await,
-            Some(Announced::AllStreams) => self.catch_up_all().await,
-            Some(Announced::Interrupted) => self.look_everywhere().await,
-            None => {
-                self.read_notes(reader).await?;
-                self.catch_up_all().await
-            }
+        let Some(announced) = announced else {
+            self.read_notes(reader).await?;
+            return self.catch_up_all().await;
+        };
+        if announced.interrupted {
+            return self.look_everywhere().await;
         }
+        if announced.notes {
+            self.read_notes(reader).await?;
+        }
+        if announced.all_streams {
+            return self.catch_up_all().await;
+        }
+        self.followed.catch_up(&announced.streams).await
     }
 
     /// Records that what was announced was read. After some time without an answer everything is

@@ -1,6 +1,6 @@
 //! The streams that sockets of this server read: copies that follow the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use presence_core::Clock;
 use presence_core::stream::replica::{MissingEntries, SharedEntry};
 use presence_core::stream::{Retention, Stream};
 use presence_protocol::{AppId, CloseCode};
-use presence_store::{Live, StoreError};
+use presence_store::{ENTRY_PAGE, Live, StoreError};
 
 use super::database_clock::DatabaseClock;
 use crate::hub::topic::Topic;
@@ -86,8 +86,13 @@ impl FollowedStreams {
                 entries.entry(app).or_default().push(entry);
             }
             behind.retain(|(app, _)| entries.contains_key(app));
+            // One of which fewer entries were read than fit has no further ones.
+            let mut has_more = HashSet::new();
             for (app, topic) in &behind {
                 let new = entries.remove(app).unwrap_or_default();
+                if new.len() >= ENTRY_PAGE {
+                    has_more.insert(*app);
+                }
                 let newest = new.last().map(|entry| entry.at);
                 if topic.change(|stream| apply_all(stream, new)).is_err() {
                     self.read_again(*app, topic).await?;
@@ -95,6 +100,7 @@ impl FollowedStreams {
                 let now = self.time.now();
                 newest.iter().for_each(|at| self.replicas.record_lag(now - *at));
             }
+            behind.retain(|(app, _)| has_more.contains(app));
         }
         Ok(())
     }

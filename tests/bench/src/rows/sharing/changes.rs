@@ -69,9 +69,9 @@ impl ChangingUsers {
         time: Duration,
         pair: Option<&SharingPair>,
     ) -> ChangeRound {
-        let database = pair.map(|pair| pair.database.measured()).unwrap_or_default();
-        let cpu = |processes: &[Process]| processes.iter().map(|it| it.cpu()).sum::<Duration>();
-        let before = (cpu(&self.processes), cpu(&database));
+        let of_servers = || self.processes.iter().map(|it| it.cpu()).sum::<Duration>();
+        let of_database = || pair.map(|pair| pair.database.cpu()).unwrap_or_default();
+        let before = (of_servers(), of_database());
         let begun = Instant::now();
         let mut tasks: JoinSet<_> =
             self.devices.drain(..).map(|it| report_until(it, begun + time)).collect();
@@ -81,13 +81,14 @@ impl ChangingUsers {
             self.devices.push(device);
             millis.append(&mut latencies);
         }
+        let after = (of_servers(), of_database());
         let (clock, count) = (begun.elapsed().as_secs_f64(), millis.len() as f64);
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count;
         ChangeRound {
             rate: count / clock,
             p99: p99(&mut millis),
-            server_micros: each(cpu(&self.processes) - before.0),
-            database_micros: each(cpu(&database) - before.1),
+            server_micros: each(after.0 - before.0),
+            database_micros: each(after.1 - before.1),
         }
     }
 }
