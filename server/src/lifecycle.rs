@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::Clock;
-use presence_identity::DevIssuer;
 use presence_protocol::CloseCode;
 use presence_service::clock::SystemClock;
 use presence_service::{PresenceService, ServiceParts, StoreError};
@@ -86,20 +85,19 @@ impl RunningServer {
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
         let own_origins = setup::own_origins(&settings, &public_url, address);
-        let dev_issuer = settings.dev.then(DevIssuer::new).transpose().map_err(start_error)?;
         let oidc = oidc::verifier(&settings).map_err(start_error)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (database, dev_issuer) = setup::open_database(&settings, clock.now()).await?;
         let issuers = (dev_issuer.as_ref(), oidc.as_ref());
         let verifier = setup::verifier(&settings, &own_origins, issuers, Arc::clone(&clock))?;
         let (service, writer) = PresenceService::open(ServiceParts {
-            database: &settings.database,
+            database,
             verifier: Arc::new(verifier),
             domain_client: setup::domain_client(&settings)?,
             clock,
             settings: settings.service_settings(),
         })
-        .await
-        .map_err(|error| StartError(with_causes(&error)))?;
+        .await?;
         let common = (&*service, &settings);
         let code_flow = setup::code_flow(oidc.as_ref(), &public_url, common).await?;
         let origins = AllowedOrigins::new(&own_origins, &settings);

@@ -85,8 +85,7 @@ class Proxy:
 
     def client(self, address: str) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(local_addr=(address, 0), ssl=False, force_close=True)
-        # Each server has a development issuer of its own. HAProxy finds a client's server by its
-        # cookie, and nginx by the address of the client.
+        # A client stays at its server: HAProxy finds it by a cookie, and nginx by the address.
         cookies = aiohttp.CookieJar(unsafe=True)
         timeout = aiohttp.ClientTimeout(LIMIT)
         return aiohttp.ClientSession(self.url, connector=connector, cookie_jar=cookies, timeout=timeout)

@@ -2,12 +2,14 @@
 //!
 //! Its assertions are verified by the same code as all others; only its keys come from memory
 //! instead of from its host. The host is under a reserved name, so its e-mails belong to no real
-//! user, and the keys exist only as long as the process. The caller decides whether to have such an
-//! issuer: every client that can reach the server can then use `dev.localhost`.
+//! user. Its keys exist as long as the process, or as long as the database by which servers share
+//! them. The caller decides whether to have such an issuer: every client that can reach the server
+//! can then use `dev.localhost`.
 
 use presence_core::UnixMillis;
 use std::time::Duration;
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -62,8 +64,26 @@ impl DevIssuer {
     /// # Errors
     /// [`DevIssuerError::Crypto`].
     pub fn new() -> Result<Self, DevIssuerError> {
-        let (issuer, issuer_key) = new_key()?;
-        let (user, user_key) = new_key()?;
+        Self::with_keys(&Self::generate_key()?, &Self::generate_key()?)
+    }
+
+    /// Generates a key, as PKCS#8.
+    ///
+    /// # Errors
+    /// [`DevIssuerError::Crypto`].
+    pub fn generate_key() -> Result<Vec<u8>, DevIssuerError> {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| DevIssuerError::Crypto)?;
+        let der: Pkcs8V1Der<'static> = pair.as_der().map_err(|_| DevIssuerError::Crypto)?;
+        Ok(der.as_ref().to_vec())
+    }
+
+    /// Creates an issuer with these keys: one of its own, and one that all its users share.
+    ///
+    /// # Errors
+    /// [`DevIssuerError::Crypto`].
+    pub fn with_keys(issuer: &[u8], user: &[u8]) -> Result<Self, DevIssuerError> {
+        let (issuer, issuer_key) = read_key(issuer)?;
+        let (user, user_key) = read_key(user)?;
         let support_document = json!({ "public-key": issuer_key, "authentication": "/auth", "provisioning": "/provision" });
         let document = SupportDocument::parse(support_document.to_string().as_bytes())
             .ok_or(DevIssuerError::Crypto)?;
@@ -125,9 +145,9 @@ fn sign(key: &RsaKeyPair, payload: &Value) -> Result<String, DevIssuerError> {
     Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-/// Generates a key pair. Returns it with its public half in the format of 2013.
-fn new_key() -> Result<(RsaKeyPair, Value), DevIssuerError> {
-    let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| DevIssuerError::Crypto)?;
+/// Reads a key pair. Returns it with its public half in the format of 2013.
+fn read_key(key: &[u8]) -> Result<(RsaKeyPair, Value), DevIssuerError> {
+    let pair = RsaKeyPair::from_pkcs8(key).map_err(|_| DevIssuerError::Crypto)?;
     let (modulus, exponent) =
         rsa_numbers(pair.public_key().as_ref()).ok_or(DevIssuerError::Crypto)?;
     let public = json!({ "algorithm": "RS", "n": modulus.to_string(), "e": exponent.to_string() });
@@ -206,6 +226,15 @@ mod tests {
         assert_eq!(rejected, Err(Reason::BadSignature.into()));
         let rejected = verifier(PinnedKeys::new()).verify(&assertion, NOW).await;
         assert_eq!(rejected, Err(Reason::UntrustedIssuer.into()));
+    }
+
+    #[tokio::test]
+    async fn issuers_with_the_same_keys_accept_the_assertions_of_each_other() {
+        let keys = [(); 2].map(|()| DevIssuer::generate_key().unwrap());
+        let [one, other] = [(); 2].map(|()| DevIssuer::with_keys(&keys[0], &keys[1]).unwrap());
+        let assertion = one.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
+        assert!(verifier(other.key_source()).verify(&assertion, NOW).await.is_ok());
+        assert!(DevIssuer::with_keys(&keys[0], b"no key").is_err());
     }
 
     #[tokio::test]

@@ -147,6 +147,14 @@ impl Hub {
         }
     }
 
+    /// Looks again at the connections of a user to this server, after a renewal that failed: its
+    /// generation may be recorded.
+    pub(crate) async fn look_again(&self, user: UserId) {
+        if let Self::Shared(hub) = self {
+            hub.look_again(user).await;
+        }
+    }
+
     /// Closes the sockets of an API key that was deleted, at all servers.
     pub(crate) async fn close_sockets_of_key(&self, app: AppId, key: i64) {
         match self {

@@ -55,6 +55,7 @@ mod testing;
 mod to_end;
 
 pub use mailbox::Mailbox;
+pub use opening::OpenDatabase;
 pub use presence_store::{
     Account, Backup, DatabaseCopy, DatabaseSize, GrantedApp, Inspection, StoreError, as_one_call,
 };

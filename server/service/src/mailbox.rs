@@ -61,6 +61,8 @@ struct Renewal {
     digest: Option<Box<[u8; 32]>>,
     /// The generation of the newest proof, if its issuer counts them.
     generation: Option<Box<CredentialGeneration>>,
+    /// The generation of a proof that renews the connection and is being recorded.
+    expected: Option<Box<CredentialGeneration>>,
     /// The end of the first proof, if it is a session.
     first_session_until: Option<UnixMillis>,
     /// The end of the proof that renewed it last, if it is a session.
@@ -85,6 +87,21 @@ impl Mailbox {
     /// Sets the generation of the newest proof.
     pub fn set_generation(&self, generation: &CredentialGeneration) {
         self.renewal().generation = Some(Box::new(generation.clone()));
+    }
+
+    /// Expects a proof with this generation, before the generation is recorded: who sees the
+    /// recorded one must not take the connection for an outdated one.
+    pub(crate) fn expect_generation(&self, generation: &CredentialGeneration) {
+        self.renewal().expected = Some(Box::new(generation.clone()));
+    }
+
+    /// Ends the expectation. If the generation was recorded, it is that of the newest proof.
+    pub(crate) fn end_expectation(&self, is_recorded: bool) {
+        let mut renewal = self.renewal();
+        let expected = renewal.expected.take();
+        if is_recorded {
+            renewal.generation = expected.or(renewal.generation.take());
+        }
     }
 
     /// Records that the connection was renewed with a further proof.
@@ -217,9 +234,13 @@ impl Mailbox {
         std::iter::once(self.session).chain(self.renewal().digest.as_deref().copied())
     }
 
-    /// Returns the generation of the newest proof, if its issuer counts them.
+    /// Returns the generation of the newest proof, if its issuer counts them. A newer one that is
+    /// expected counts already.
     pub(crate) fn generation(&self) -> Option<CredentialGeneration> {
-        self.renewal().generation.as_deref().cloned()
+        let renewal = self.renewal();
+        let own = renewal.generation.as_deref()?;
+        let expected = renewal.expected.as_deref().filter(|new| own.is_older_than(new));
+        Some(expected.unwrap_or(own).clone())
     }
 
     /// Returns true if the newest proof has an older generation.
@@ -308,6 +329,25 @@ mod tests {
         assert!(mailbox.has_older_generation_than(&of("idp.example", 6)));
         assert!(!mailbox.has_older_generation_than(&of("idp.example", 5)));
         assert!(!mailbox.has_older_generation_than(&of("other.example", 6)));
+    }
+
+    #[test]
+    fn an_expected_generation_counts_until_it_was_not_recorded() {
+        let of = |issuer: &str, number| CredentialGeneration { issuer: issuer.into(), number };
+        let mailbox = Mailbox::new(Arc::default(), [1; 32]);
+        mailbox.set_generation(&of("idp.example", 5));
+        // One of another issuer says nothing, and a smaller one will be refused.
+        for other in [of("other.example", 9), of("idp.example", 4)] {
+            mailbox.expect_generation(&other);
+            assert_eq!(mailbox.generation(), Some(of("idp.example", 5)));
+        }
+        mailbox.expect_generation(&of("idp.example", 6));
+        assert_eq!(mailbox.generation(), Some(of("idp.example", 6)));
+        mailbox.end_expectation(false);
+        assert_eq!(mailbox.generation(), Some(of("idp.example", 5)));
+        mailbox.expect_generation(&of("idp.example", 6));
+        mailbox.end_expectation(true);
+        assert_eq!(mailbox.generation(), Some(of("idp.example", 6)));
     }
 
     #[test]

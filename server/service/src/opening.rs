@@ -13,6 +13,47 @@ use crate::hub::shared::{SharedHub, SharedSettings};
 use crate::hub::{Hub, HubLimits};
 use crate::settings::ServiceSettings;
 
+/// An open database, for a service.
+pub struct OpenDatabase(Store);
+
+impl OpenDatabase {
+    /// Opens the database at a URL. In production, what development mode left in it is discarded.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it cannot be used.
+    pub async fn open(
+        url: &str,
+        settings: &ServiceSettings,
+        now: UnixMillis,
+    ) -> Result<Self, StoreError> {
+        Box::pin(open_store(url, settings, now)).await.map(Self)
+    }
+
+    /// Returns the key of this name that all servers of the database have, made by `make` if there
+    /// is none yet. A server that is alone makes one of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database and of `make`.
+    pub async fn common_key<E: From<StoreError>>(
+        &self,
+        name: &str,
+        make: impl Fn() -> Result<Vec<u8>, E>,
+    ) -> Result<Vec<u8>, E> {
+        let Some(live) = self.0.live() else { return make() };
+        if let Some(known) = live.find_key(name).await? {
+            return Ok(known);
+        }
+        Ok(live.share_key(name, make()?).await?)
+    }
+
+    /// Returns the store.
+    pub(crate) fn into_store(self) -> Store {
+        self.0
+    }
+}
+
 /// Creates the hub, and its connection to the writer.
 pub(crate) async fn open_hub(
     store: &Store,
@@ -55,8 +96,7 @@ fn common_settings(settings: &ServiceSettings) -> CommonSettings {
     common
 }
 
-/// Opens the database. In production, what development mode left in it is discarded.
-pub(crate) async fn open_store(
+async fn open_store(
     database: &str,
     settings: &ServiceSettings,
     now: UnixMillis,

@@ -13,7 +13,7 @@ use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, Use
 use presence_identity::{Identity, Verifier};
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::{GenerationOutcome, Store, UsedThing};
+use presence_store::{GenerationOutcome, Store, StoreError, UsedThing};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::clock::Stopwatch;
@@ -362,7 +362,11 @@ impl ProofVerifier {
         let (user, renewed) = (checked.user, renewed.cloned());
         let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
         to_end(async move {
-            match store.record_generation(user, &generation).await.map_err(from_store)? {
+            let recorded = record_generation(&store, (user, &generation), renewed.as_deref()).await;
+            if recorded.is_err() {
+                hub.look_again(user).await;
+            }
+            match recorded.map_err(from_store)? {
                 GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
                 GenerationOutcome::Unchanged => {}
                 GenerationOutcome::Raised(sessions) => {
@@ -374,6 +378,22 @@ impl ProofVerifier {
         })
         .await
     }
+}
+
+/// Records a generation. The connection that is being renewed has it before the database has, where
+/// this server may see it at once.
+async fn record_generation(
+    store: &Store,
+    (user, generation): (UserId, &CredentialGeneration),
+    renewed: Option<&Mailbox>,
+) -> Result<GenerationOutcome, StoreError> {
+    let Some(mailbox) = renewed else { return store.record_generation(user, generation).await };
+    mailbox.expect_generation(generation);
+    let recorded = store.record_generation(user, generation).await;
+    let is_recorded =
+        matches!(recorded, Ok(GenerationOutcome::Unchanged | GenerationOutcome::Raised(_)));
+    mailbox.end_expectation(is_recorded);
+    recorded
 }
 
 /// Returns the digest that identifies a proof on its connection, without verifying the proof.

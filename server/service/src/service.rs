@@ -28,7 +28,7 @@ use crate::hub::{Hub, HubFigures};
 use crate::maintenance::Maintenance;
 use crate::meters::{GaugeValues, ServiceMeters};
 use crate::notifications::{GrantNotifyRate, Notifications};
-use crate::opening::{open_hub, open_store};
+use crate::opening::{OpenDatabase, open_hub};
 use crate::operator::Operator;
 use crate::operator_access::{OperatorAccess, OperatorTokenDigest};
 use crate::presence_flag::PresenceFlag;
@@ -42,9 +42,9 @@ use crate::user_changes::UserChanges;
 use crate::uses::UseLog;
 
 /// The parts that the service is made of.
-pub struct ServiceParts<'a> {
-    /// The URL of the database.
-    pub database: &'a str,
+pub struct ServiceParts {
+    /// The database.
+    pub database: OpenDatabase,
     /// The verifier of assertions.
     pub verifier: Arc<dyn Verifier>,
     /// The HTTP client that fetches the domain keys of Applications.
@@ -140,16 +140,16 @@ impl SharedParts {
 }
 
 impl PresenceService {
-    /// Opens the database, and returns the service and the task of its writer. The caller spawns
+    /// Returns the service of an open database, and the task of its writer. The caller spawns
     /// the task, and waits for it after the service is dropped.
     ///
     /// # Errors
     ///
     /// The reason why the database cannot be used.
-    pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
+    pub async fn open(parts: ServiceParts) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, domain_client, clock, settings } = parts;
-        // These large futures must not be part of the caller's.
-        let store = Box::pin(open_store(database, &settings, clock.now())).await?;
+        let store = database.into_store();
+        // This large future must not be part of the caller's.
         let (hub, notifier) = Box::pin(open_hub(&store, &clock, &settings)).await?;
         let hub = Arc::new(hub);
         let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));

@@ -4,10 +4,18 @@ use std::error::Error;
 use std::fmt::Display;
 use std::iter;
 
+use presence_service::StoreError;
+
 /// The reason why the server could not start; the text is one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(pub(super) String);
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self(with_causes(&error))
+    }
+}
 
 /// Makes a start error of any other error, without its causes.
 pub(super) fn start_error(error: impl Display) -> StartError {

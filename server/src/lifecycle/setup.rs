@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use presence_core::Clock;
+use presence_core::{Clock, UnixMillis};
 use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::{CodeFlow, Oidc};
 use presence_identity::{DevIssuer, Dispatcher, DomainTable};
-use presence_service::PresenceService;
+use presence_service::{OpenDatabase, PresenceService};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -49,6 +49,24 @@ pub(super) fn own_origins(
         origins.extend(["localhost", "127.0.0.1"].map(|host| format!("{scheme}://{host}:{port}")));
     }
     origins
+}
+
+/// Opens the database, and makes the development issuer, if there is one: that of all servers of
+/// the database.
+pub(super) async fn open_database(
+    settings: &Settings,
+    now: UnixMillis,
+) -> Result<(OpenDatabase, Option<DevIssuer>), StartError> {
+    let service_settings = settings.service_settings();
+    let database = OpenDatabase::open(&settings.database, &service_settings, now).await?;
+    if !settings.dev {
+        return Ok((database, None));
+    }
+    let make = || DevIssuer::generate_key().map_err(start_error);
+    let issuer = database.common_key("development issuer", make).await?;
+    let user = database.common_key("development user", make).await?;
+    let issuer = DevIssuer::with_keys(&issuer, &user).map_err(start_error)?;
+    Ok((database, Some(issuer)))
 }
 
 /// Returns the verifier of assertions for these audiences and, if there are issuers, of ID tokens.

@@ -1,7 +1,9 @@
 //! The limits of an Application's sockets: their number, and the amount of unread data.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Server, ServerOptions, Socket, SocketEnd, SocketRequest, TIMEOUT};
+use presence_tests::{
+    Application, Server, ServerOptions, Socket, SocketEnd, SocketRequest, TIMEOUT,
+};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -29,17 +31,28 @@ async fn a_socket_above_the_limit_of_an_application_is_refused_with_retry_after(
     Socket::stream(&server, &application).await;
 }
 
-/// Changes a user's status more often than the log of an Application can store, which also fills
-/// the buffers of a slow reader.
-async fn flood(server: &Server) {
-    let mut device = Socket::device_of(server, "alice", "phone", "online").await;
+/// Changes the status of users more often than the log of an Application can store, which also
+/// fills the buffers of a slow reader. There are several users, since where servers share presence
+/// the changes of each wait for the database.
+async fn flood(server: &Server, application: &Application) {
+    let mut devices = Vec::new();
+    for number in 0..20 {
+        let name = format!("user{number}");
+        server.sign_in(&name).await.grant(application).await;
+        devices.push(Socket::device_of(server, &name, "phone", "online").await);
+    }
     // A long text fills the buffers sooner.
     let padding = "\u{1d11e}".repeat(120);
-    for part in 0..40 {
+    for part in 0..6 {
         let text = |n: usize| format!("{} {padding}", part * 100 + n);
-        device.send_all((0..100).map(|n| json!({"status": "online", "message": text(n)}))).await;
-        for _ in 0..100 {
-            device.expect_ok().await;
+        for device in &mut devices {
+            let frame = |n| json!({"status": "online", "message": text(n)});
+            device.send_all((0..100).map(frame)).await;
+        }
+        for device in &mut devices {
+            for _ in 0..100 {
+                device.expect_ok().await;
+            }
         }
     }
 }
@@ -74,8 +87,9 @@ async fn a_reader_that_exceeds_the_write_deadline_is_disconnected() {
 async fn too_many_unread_receipts_close_the_connection_and_none_is_skipped() {
     let options = ServerOptions::default()
         .with("status-burst", 1_000_000)
-        // The write deadline is too long to end the connection.
+        // Neither the write deadline nor the silence of the reader ends the connection.
         .with("write-seconds", 600)
+        .with("ping-seconds", 600)
         .with("app-queue-updates", 50);
     let server = Server::start(options).await;
     let (application, _, _) = server.application_with("alice").await;
@@ -83,9 +97,7 @@ async fn too_many_unread_receipts_close_the_connection_and_none_is_skipped() {
     let auth = json!({"receipts": true});
     let mut slow_reader = Socket::app_with(&server, &application, request, auth.clone()).await;
     let snapshot = slow_reader.receive().await;
-    for _ in 0..3 {
-        flood(&server).await;
-    }
+    flood(&server, &application).await;
     slow_reader.expect_close(CloseCode::TooSlowOrTooFast).await;
     let auth = json!({"receipts": true, "cursor": snapshot["cursor"]});
     let mut reconnected =

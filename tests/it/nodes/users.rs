@@ -1,7 +1,7 @@
 //! Actions of users at one server take effect at all.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Server, Socket};
+use presence_tests::{Server, Socket, email};
 use serde_json::json;
 
 use super::long_grace_time;
@@ -77,4 +77,27 @@ async fn a_user_sees_the_last_check_and_the_version_of_the_page_at_whichever_ser
     let after = page(&two, &version).await;
     assert!(after.text.contains("last checked"), "{}", after.text);
     assert_eq!(page(&one, after.header("etag")).await.status, 304);
+}
+
+#[tokio::test]
+async fn an_assertion_of_development_mode_that_one_server_makes_signs_in_once_at_any() {
+    let [one, two] = Server::start_sharing(long_grace_time()).await;
+    let body = json!({"email": email("alice"), "audience": two.url()});
+    let made = one.call("POST", "/dev/assertion").json(&body).await.ok();
+    let body = json!({"assertion": made["assertion"], "scope": "account"});
+    two.call("POST", "/session").json(&body).await.ok();
+    let answer = two.call("POST", "/session").json(&body).await;
+    answer.assert_error(Errno::InvalidAssertion);
+}
+
+#[tokio::test]
+async fn servers_with_one_public_url_in_development_mode_are_one_issuer() {
+    let options = long_grace_time().with("public-url", "http://localhost:7777");
+    let [one, two] = Server::start_sharing(options).await;
+    for (maker, user) in [(&one, &two), (&two, &one)] {
+        let body = json!({"assertion": maker.assertion("alice").await, "scope": "account"});
+        let token = user.call("POST", "/session").json(&body).await.ok()["token"].clone();
+        let account = maker.call("GET", "/account").bearer(token.as_str().unwrap()).await;
+        assert_eq!(account.ok()["email"], email("alice"), "{account:?}");
+    }
 }

@@ -220,6 +220,12 @@ impl SharedHub {
         self.live.announce_notes().await;
     }
 
+    /// Looks again at the connections of a user to this server.
+    pub(super) async fn look_again(&self, user: UserId) {
+        let looked = self.look_at_connections(&[user]).await;
+        or_logged("the connections of a user are not looked at", looked);
+    }
+
     /// Closes the sockets of a key that was deleted.
     pub(super) async fn close_sockets_of_key(&self, app: AppId, key: i64) {
         self.followed.close_key(app, key);

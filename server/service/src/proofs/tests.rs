@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use presence_core::{EndedDevices, ManualClock, Scope};
 use presence_identity::Dispatcher;
 use presence_store::SessionLimit;
@@ -60,11 +61,29 @@ impl ProofFixture {
         token
     }
 
+    /// Returns a proof with a generation.
+    fn checked(&self, number: u64) -> CheckedProof {
+        CheckedProof {
+            user: self.user,
+            email: Email::parse("alice@mail.example").unwrap(),
+            expires_at: NOW + HOUR,
+            digest: [1; 32],
+            generation: Some(generation(number)),
+            assertion: None,
+            device: None,
+            is_session: false,
+        }
+    }
+
     async fn check(&self, token: &str) -> Result<CheckedProof, ApiError> {
         let (proof, device) = (Proof::Token(token.to_owned()), DEVICE.parse().unwrap());
         let credentials = DeviceCredentials { proof: &proof, email: None, device: &device };
         self.verifier.check_device(&attempt().await, &credentials, None).await
     }
+}
+
+fn generation(number: u64) -> CredentialGeneration {
+    CredentialGeneration { issuer: "idp.example".into(), number }
 }
 
 async fn attempt() -> Attempt {
@@ -91,21 +110,32 @@ async fn a_session_that_ends_after_the_check_is_not_confirmed() {
 async fn an_assertion_with_outdated_credentials_is_not_confirmed() {
     let directory = tempfile::tempdir().unwrap();
     let fixture = ProofFixture::open(directory.path()).await;
-    let generation = |number| CredentialGeneration { issuer: "idp.example".into(), number };
-    let checked = CheckedProof {
-        user: fixture.user,
-        email: Email::parse("alice@mail.example").unwrap(),
-        expires_at: NOW + HOUR,
-        digest: [1; 32],
-        generation: Some(generation(1)),
-        assertion: None,
-        device: None,
-        is_session: false,
-    };
+    let checked = fixture.checked(1);
     fixture.verifier.bump_generation(&checked, None).await.unwrap();
     fixture.store.record_generation(fixture.user, &generation(2)).await.unwrap();
     let error = fixture.verifier.confirm(checked).await.unwrap_err();
     assert_eq!(error.errno, Errno::InvalidAssertion);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_renewed_has_the_new_generation_before_the_database_has_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = ProofFixture::open(directory.path()).await;
+    let greatest = || fixture.store.greatest_generation(fixture.user, "idp.example");
+    fixture.verifier.bump_generation(&fixture.checked(1), None).await.unwrap();
+    let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
+    mailbox.set_generation(&generation(1));
+    let checked = fixture.checked(2);
+    let mut bump = std::pin::pin!(fixture.verifier.bump_generation(&checked, Some(&mailbox)));
+    // The task has begun, and waits for the database.
+    assert!(bump.as_mut().now_or_never().is_none());
+    tokio::task::yield_now().await;
+    assert_eq!(mailbox.generation(), Some(generation(2)));
+    bump.await.unwrap();
+    assert_eq!((mailbox.generation(), greatest().await.unwrap()), (Some(generation(2)), Some(2)));
+    // A proof that is refused changes nothing.
+    fixture.verifier.bump_generation(&fixture.checked(1), Some(&mailbox)).await.unwrap_err();
+    assert_eq!(mailbox.generation(), Some(generation(2)));
 }
 
 #[tokio::test]

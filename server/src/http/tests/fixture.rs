@@ -10,7 +10,7 @@ use presence_identity::browserid::{Audience, BrowserId, Policy};
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_service::clock::SystemClock;
-use presence_service::{PresenceService, ServiceParts};
+use presence_service::{OpenDatabase, PresenceService, ServiceParts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,12 +49,15 @@ impl Server {
         let options =
             GuardOptions { allow_http: true, allow_loopback: true, ..GuardOptions::default() };
         let settings = Settings { dev: true, ..Settings::default() };
+        let clock = Arc::new(SystemClock::default());
+        let service_settings = settings.service_settings();
+        let database = OpenDatabase::open(&database, &service_settings, clock.now()).await;
         let (service, writer) = PresenceService::open(ServiceParts {
-            database: &database,
+            database: database.unwrap(),
             verifier: Arc::new(Dispatcher::new().with_browserid(Arc::new(browserid))),
             domain_client: GuardedClient::new(options).unwrap(),
-            clock: Arc::new(SystemClock::default()),
-            settings: settings.service_settings(),
+            clock,
+            settings: service_settings,
         })
         .await
         .unwrap();

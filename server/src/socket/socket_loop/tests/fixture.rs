@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, Weak};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use presence_core::ManualClock;
+use presence_core::{Clock as _, ManualClock};
 use presence_identity::Dispatcher;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
-use presence_service::{PresenceService, ServiceParts};
+use presence_service::{OpenDatabase, PresenceService, ServiceParts};
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -176,8 +176,10 @@ impl Fixture {
 async fn registry(clock: Arc<ManualClock>) -> (Arc<SocketRegistry>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings::default();
+    let url = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
+    let database = OpenDatabase::open(&url, &settings.service_settings(), clock.now()).await;
     let (service, _) = PresenceService::open(ServiceParts {
-        database: &format!("sqlite://{}/t.db?mode=rwc", directory.path().display()),
+        database: database.unwrap(),
         verifier: Arc::new(Dispatcher::new()),
         domain_client: GuardedClient::new(GuardOptions::default()).unwrap(),
         clock,
