@@ -58,7 +58,7 @@ pub use generations::GenerationOutcome;
 pub use grants::GrantedApp;
 pub use inspection::Inspection;
 pub use live::Live;
-pub use live::apply::{Applied, Link, LiveError, RosterChange};
+pub use live::apply::{Applied, LiveError, RosterChange};
 pub use live::checks::{KnownChecks, NewChecks};
 pub use live::common_settings::CommonSettings;
 pub use live::listen::{Announced, Announcements};

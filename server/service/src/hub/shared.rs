@@ -28,6 +28,8 @@ mod joining;
 mod registry;
 mod seats;
 mod sight;
+#[cfg(test)]
+mod simulation;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -80,6 +82,8 @@ pub(crate) struct SharedHub {
     clock: Arc<dyn Clock>,
     settings: SharedSettings,
     identity: RwLock<Identity>,
+    /// Held while this server joins again, which it does once at a time.
+    joining: tokio::sync::Mutex<()>,
     time: Arc<DatabaseClock>,
     registry: Registry,
     lane: Lane,
@@ -112,6 +116,7 @@ impl SharedHub {
                 retention,
             ),
             identity: RwLock::new(Identity { epoch, node: node.id }),
+            joining: tokio::sync::Mutex::default(),
             lane: Lane::default(),
             checks: CheckLog::default(),
             sight: Sight::new(clock.steady()),

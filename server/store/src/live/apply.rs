@@ -18,17 +18,6 @@ use crate::error::{Cause, StoreError};
 use crate::postgres;
 use crate::rows::time_from_column;
 
-/// The change of whether a server holds a connection of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// It holds one from now on.
-    Come,
-    /// It holds none any more.
-    Gone,
-    /// It is as before.
-    Same,
-}
-
 /// The change of the roster of one user.
 pub struct RosterChange<'a> {
     /// The user.
@@ -39,8 +28,10 @@ pub struct RosterChange<'a> {
     pub grants: Option<i64>,
     /// The roster after the change.
     pub roster: &'a SharedRoster,
-    /// The change of whether this server holds a connection.
-    pub link: Link,
+    /// Set if this server holds a connection of the user from now on.
+    pub comes: bool,
+    /// The servers that hold none any more. A device that connects here has left another server.
+    pub gone: Vec<i64>,
     /// The changes of what Applications see, at most one for each.
     pub changes: Vec<ViewChange>,
 }
@@ -103,7 +94,7 @@ impl Live {
         let numbers = self.numbers(&apps, self.lane()).await?;
         let values = values((epoch, node), delay, &changes, &numbers);
         let sql = "SELECT * FROM presence_apply_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-                   $12, $13::uuid[], $14, $15, $16)";
+                   $12, $13, $14::uuid[], $15, $16, $17)";
         let rows = query(self.lane(), sql, values).await.map_err(LiveError::of)?;
         let mut applied =
             Applied { at: UnixMillis::default(), refused: HashMap::new(), created: HashMap::new() };
@@ -147,11 +138,15 @@ fn values(
     delay: Duration,
     changes: &[RosterChange<'_>],
     numbers: &HashMap<AppId, i32>,
-) -> [Value; 16] {
+) -> [Value; 17] {
     let users = || changes.iter().map(|change| change.user.0);
-    let linked = |link: Link| {
-        let of_link = changes.iter().filter(move |change| change.link == link);
-        bigints(of_link.map(|change| change.user.0))
+    let come = changes.iter().filter(|change| change.comes).map(|change| change.user.0);
+    let gone = || {
+        let of_user = |change: &RosterChange<'_>| {
+            let user = change.user.0;
+            change.gone.iter().map(move |node| (user, *node)).collect::<Vec<(i64, i64)>>()
+        };
+        changes.iter().flat_map(of_user)
     };
     // An Application that was removed meanwhile sees nothing.
     let told: Vec<(i64, i32, &ViewChange)> = changes
@@ -175,8 +170,9 @@ fn values(
         bigints(changes.iter().map(|change| change.grants.unwrap_or(-1))),
         blobs(changes.iter().map(|change| encode(change.roster))),
         optional_bigints(changes.iter().map(due)),
-        linked(Link::Come),
-        linked(Link::Gone),
+        bigints(come),
+        bigints(gone().map(|(user, _)| user)),
+        bigints(gone().map(|(_, node)| node)),
         bigints(told.iter().map(|(user, ..)| *user)),
         ints(told.iter().map(|(_, app, _)| *app)),
         texts(told.iter().map(|(.., change)| change.puid.to_string())),

@@ -148,6 +148,18 @@ impl Live {
         read_epoch(self.read()).await
     }
 
+    /// Returns true if the epoch lasts, and the server was not declared dead in it. It is so also for
+    /// all that was read before the call.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn is_current(&self, epoch: i64, node: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM live_epoch e, live_nodes n \
+                   WHERE e.id = $1 AND n.id = $2 AND n.state < 2";
+        Ok(!query(self.read(), sql, [epoch.into(), node.into()]).await?.is_empty())
+    }
+
     /// Raises the counter of a server, and records its numbers of connections. Returns false if the
     /// others have removed it.
     ///
@@ -254,9 +266,10 @@ async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreEr
 
 /// Begins an epoch. Its number is greater than every earlier one, also if the clock went back.
 async fn begin_epoch<C: ConnectionTrait>(db: &C, warm_up: Duration) -> Result<Epoch, StoreError> {
-    // Rows of the epoch before, which a crash of some tables only has left, count no more.
-    let sql = "TRUNCATE live_nodes, live_users, live_connections, live_streams, live_now, \
-               live_log, live_sockets, live_waiting, live_schedules, live_removed, live_epoch";
+    // Rows of the epoch before, which a crash of some tables only has left, count no more. The
+    // tables are locked in the order in which all other transactions use them.
+    let sql = "TRUNCATE live_epoch, live_nodes, live_users, live_schedules, live_streams, \
+               live_now, live_connections, live_log, live_waiting, live_sockets, live_removed";
     db.execute_unprepared(sql).await?;
     let rows = query(db, "SELECT devices_connected FROM meta", []).await?;
     let row = rows.first().ok_or(StoreError::CorruptRow("meta"))?;

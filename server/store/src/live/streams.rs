@@ -65,7 +65,7 @@ impl Live {
         let Some(number) = numbers.get(&app) else { return Ok(None) };
         let sql = format!(
             "SELECT e.id, e.number, {HEAD}, s.floor, s.active, s.switched_place, s.switched_at \
-             FROM live_streams s, live_epoch e WHERE s.app = $1"
+             FROM live_epoch e, live_streams s WHERE s.app = $1"
         );
         let rows = query(self.read(), &sql, [(*number).into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };

@@ -151,7 +151,7 @@ impl SharedHub {
         for users in notes.receivers.chunks(USERS) {
             self.deliver(users).await?;
         }
-        let apps: HashSet<AppId> = notes.apps.into_iter().collect();
+        let apps: BTreeSet<AppId> = notes.apps.into_iter().collect();
         for app in apps {
             self.look_at_application(app).await?;
         }
@@ -173,7 +173,13 @@ impl SharedHub {
             return Ok(());
         }
         let users: Vec<UserId> = connections.keys().copied().collect();
+        let identity = self.identity();
         let mut rosters = self.live.rosters(&users).await?;
+        if !self.live.is_current(identity.epoch.id, identity.node).await? {
+            // The live tables were emptied, or this server was declared dead. Its connections are
+            // missing until they are put back.
+            return Ok(());
+        }
         let now = self.clock.now();
         let held = |seat: &Seat| seat.mailbox.held_sessions(now);
         let known: Vec<[u8; 32]> = connections.values().flatten().flat_map(held).collect();
@@ -181,7 +187,7 @@ impl SharedHub {
         let existing: HashSet<[u8; 32]> = existing.into_iter().collect();
         for (user, seats) in connections {
             let found = rosters.remove(&user);
-            for seat in &seats {
+            for seat in seats.iter().filter(|seat| !seat.is_restoring) {
                 if held(seat).iter().any(|digest| !existing.contains(digest))
                     || self.is_outdated(user, seat).await?
                 {
@@ -192,14 +198,13 @@ impl SharedHub {
                 let connection = connection.and_then(|roster| roster.connection_of(&seat.device));
                 match connection {
                     Some((number, _)) if number == ConnectionNumber(seat.number) => {}
-                    Some((_, true)) => seat.mailbox.close(CloseCode::Replaced),
-                    // A server that was declared dead puts its connections back.
-                    Some((_, false)) => {}
+                    // The newer connection may be lost already.
+                    Some(_) => seat.mailbox.close(CloseCode::Replaced),
                     None => seat.mailbox.close(CloseCode::EndedByUser),
                 }
             }
             if let Some((rev, roster)) = found {
-                self.registry.set_roster(user, rev, roster);
+                self.registry.note_roster(user, rev, roster);
             }
         }
         Ok(())

@@ -1,17 +1,18 @@
 //! The batches in which changes of rosters are written.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use presence_core::roster::ViewChange;
 use presence_core::{GrantSet, LogLimit, UserId};
 use presence_protocol::{AppId, Puid};
-use presence_store::{Applied, Link, LiveError, RosterChange, SharedRoster, StoreError};
+use presence_store::{Applied, LiveError, Notes, RosterChange, SharedRoster, StoreError};
 use tokio::time::sleep;
 
-use super::SharedHub;
 use super::change::{Change, Context, Outcome};
 use super::lane::Waiting;
+use super::{Identity, SharedHub};
+use crate::errors::or_logged;
 
 /// The shortest time between the beginnings of two batches. Larger batches cost less for each
 /// change.
@@ -53,23 +54,38 @@ impl SharedHub {
         for waiting in batch {
             users.entry(waiting.user).or_default().push(waiting);
         }
-        let known = |user: &UserId| {
-            let (rev, roster) = self.registry.roster(*user)?;
-            Some((*user, (rev, (*roster).clone())))
-        };
-        let mut known: HashMap<UserId, (i64, SharedRoster)> =
-            users.keys().filter_map(known).collect();
+        let mut known: HashMap<UserId, (i64, SharedRoster)> = HashMap::new();
+        for (user, waiting) in &mut users {
+            let Some((rev, roster)) = self.registry.roster(*user) else { continue };
+            if !waiting.iter_mut().fold(false, |any, it| it.begin_restore(&roster) || any) {
+                known.insert(*user, (rev, (*roster).clone()));
+            }
+        }
         while !users.is_empty() {
             let identity = self.identity();
-            match self.try_write(&users, &mut known).await {
+            users.retain(|_, waiting| {
+                waiting.retain(|waiting| !waiting.is_abandoned());
+                !waiting.is_empty()
+            });
+            if self.lane.has_restores() {
+                return self.lane.put_back(users.into_values().flatten().collect());
+            }
+            match self.try_write(identity, &mut users, &mut known).await {
                 Ok(done) => {
                     self.lane.set_failing(false);
+                    let mut moved = Vec::new();
                     for (user, draft, rev) in done {
-                        self.complete(user, draft, rev, users.remove(&user).unwrap_or_default());
+                        let waiting = users.remove(&user).unwrap_or_default();
+                        if self.complete(user, draft, rev, waiting) {
+                            moved.push(user);
+                        }
                     }
+                    let notes = Notes { users: moved, ..Notes::default() };
+                    or_logged("a replaced connection is not announced", self.note(notes).await);
                 }
                 Err(LiveError::OtherEpoch | LiveError::DeclaredDead) => {
                     known.clear();
+                    // The connections of this server are put back before other changes are made.
                     self.rejoin_once(identity.node).await;
                 }
                 Err(LiveError::MissingStreams) => {}
@@ -97,7 +113,8 @@ impl SharedHub {
     /// others are in `known`.
     async fn try_write(
         &self,
-        users: &BTreeMap<UserId, Vec<Waiting>>,
+        identity: Identity,
+        users: &mut BTreeMap<UserId, Vec<Waiting>>,
         known: &mut HashMap<UserId, (i64, SharedRoster)>,
     ) -> Result<Vec<(UserId, Draft, i64)>, LiveError> {
         let needs = |user: &UserId, is_needed: fn(&Change) -> bool| {
@@ -120,7 +137,6 @@ impl SharedHub {
         } else {
             self.store.grant_sets(&connecting).await?
         };
-        let identity = self.identity();
         let context = Context { now: self.roster_time(), node: identity.node };
         let mut drafts: Vec<(UserId, Draft)> = users
             .iter()
@@ -133,6 +149,10 @@ impl SharedHub {
         let mut applied = match result {
             Ok(applied) => applied,
             Err(error) => {
+                if matches!(error, LiveError::Store(_)) {
+                    let drafts = drafts.iter_mut().map(|(_, draft)| draft);
+                    drafts.zip(users.values_mut()).for_each(|it| it.0.remember_outcomes(it.1));
+                }
                 let give_back =
                     |(user, draft): (UserId, Draft)| Some((user, (draft.rev?, draft.before)));
                 known.extend(drafts.into_iter().filter_map(give_back));
@@ -163,13 +183,17 @@ impl SharedHub {
     ) -> Result<Applied, LiveError> {
         let changes = drafts
             .iter_mut()
-            .map(|(user, draft)| RosterChange {
-                user: *user,
-                rev: draft.rev,
-                grants: draft.grants,
-                roster: &draft.roster,
-                link: draft.link(identity.1),
-                changes: last_of_each(&draft.changes),
+            .map(|(user, draft)| {
+                let (comes, gone) = draft.moves(identity.1);
+                RosterChange {
+                    user: *user,
+                    rev: draft.rev,
+                    grants: draft.grants,
+                    roster: &draft.roster,
+                    comes,
+                    gone,
+                    changes: last_of_each(&draft.changes),
+                }
             })
             .collect();
         self.live.apply(identity, self.settings.limits.update_delay, changes).await
@@ -188,14 +212,23 @@ impl SharedHub {
         Ok(self.live.create_streams(&apps).await?)
     }
 
-    fn complete(&self, user: UserId, draft: Draft, rev: i64, waiting: Vec<Waiting>) {
+    /// Lets the callers know that their changes of a user are written. Returns true if a device has
+    /// left another server, and its caller, who announces it, does not wait any more.
+    fn complete(&self, user: UserId, draft: Draft, rev: i64, waiting: Vec<Waiting>) -> bool {
         self.meters.updates.increment(draft.changes.len() as u64);
-        self.registry.set_roster(user, rev, draft.roster);
-        for (waiting, outcome) in waiting.into_iter().zip(draft.outcomes) {
-            self.measure(&outcome);
-            // The caller may be gone.
-            drop(waiting.reply.send(Ok(outcome)));
+        if waiting.iter().any(|waiting| matches!(waiting.change, Change::Restore { .. })) {
+            self.registry.end_restoring(user, &draft.roster);
         }
+        self.registry.set_roster(user, rev, draft.roster);
+        let mut is_unannounced = false;
+        for (waiting, outcome) in waiting.into_iter().zip(draft.outcomes) {
+            let outcome = outcome.after(waiting.earlier);
+            self.measure(&outcome);
+            let unsent = waiting.reply.send(Ok(outcome)).err();
+            is_unannounced |=
+                matches!(unsent, Some(Ok(Outcome::Connected { elsewhere: true, .. })));
+        }
+        is_unannounced
     }
 
     /// Measures what a committed change has done.
@@ -244,14 +277,22 @@ impl Draft {
         draft
     }
 
-    /// Returns the change of whether this server holds a connection.
-    fn link(&self, node: i64) -> Link {
-        let holds = |roster: &SharedRoster| roster.handles().any(|handle| handle.node == node);
-        match (holds(&self.before), holds(&self.roster)) {
-            (false, true) => Link::Come,
-            (true, false) => Link::Gone,
-            (true, true) | (false, false) => Link::Same,
+    /// Remembers the outcomes of an attempt of which it is not known whether it was committed.
+    fn remember_outcomes(&mut self, waiting: &mut [Waiting]) {
+        for (waiting, outcome) in waiting.iter_mut().zip(self.outcomes.drain(..)) {
+            waiting.earlier = Some(outcome.after(waiting.earlier.take()));
         }
+    }
+
+    /// Returns true if this server holds a connection from now on, and the servers that hold none
+    /// any more.
+    fn moves(&self, node: i64) -> (bool, Vec<i64>) {
+        let nodes = |roster: &SharedRoster| {
+            roster.handles().map(|handle| handle.node).collect::<BTreeSet<i64>>()
+        };
+        let (before, after) = (nodes(&self.before), nodes(&self.roster));
+        let comes = after.contains(&node) && !before.contains(&node);
+        (comes, before.difference(&after).copied().collect())
     }
 }
 

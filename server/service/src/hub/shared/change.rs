@@ -35,8 +35,8 @@ pub(super) enum Change {
     /// A server is dead: its connections are lost.
     LoseNode { node: i64, grace: Duration },
     /// This server has another number, or the live tables were emptied: its connections are put
-    /// back.
-    Restore { earlier: Box<SharedRoster>, old_node: i64 },
+    /// back as this server knows them when the change is made first.
+    Restore { earlier: Option<Box<SharedRoster>>, old_node: i64 },
 }
 
 /// The outcome of a change.
@@ -59,6 +59,26 @@ pub(super) enum Outcome {
     Stale,
     /// The sessions that let the ended device in, `None` if there was no such device.
     Ended(Option<Vec<[u8; 32]>>),
+}
+
+impl Outcome {
+    /// Returns the outcome of a change that was made again after an attempt with an unknown result.
+    /// If that one was committed, its outcome counts.
+    pub(super) fn after(self, earlier: Option<Self>) -> Self {
+        match (self, earlier) {
+            (Self::Ended(None), Some(Self::Ended(ended))) => Self::Ended(ended),
+            (Self::Ticked(None), Some(Self::Ticked(due))) => Self::Ticked(due),
+            (
+                Self::Connected { admissions, elsewhere, returned },
+                Some(Self::Connected { elsewhere: was_elsewhere, returned: had_returned, .. }),
+            ) => Self::Connected {
+                admissions,
+                elsewhere: elsewhere || was_elsewhere,
+                returned: returned || had_returned,
+            },
+            (outcome, _) => outcome,
+        }
+    }
 }
 
 /// The things on which a change depends besides the roster.
@@ -130,7 +150,8 @@ impl Change {
                 Outcome::Done
             }
             Self::Restore { earlier, old_node } => {
-                restore(roster, (**earlier).clone(), *old_node, context, changes);
+                let earlier = earlier.as_deref().cloned().unwrap_or_default();
+                restore(roster, earlier, *old_node, context, changes);
                 Outcome::Done
             }
         };

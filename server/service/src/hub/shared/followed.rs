@@ -38,10 +38,11 @@ impl FollowedStreams {
         Self { live, clock, time, retention, topics, reading, meters, replicas }
     }
 
-    /// Returns the copy of a stream, which is read if it is not followed. `None` if there is no
-    /// such Application.
+    /// Returns the copy of a stream with all entries so far: an AppService may have read them at
+    /// another server. It is read if it is not followed. `None` if there is no such Application.
     pub(super) async fn follow(&self, app: AppId) -> Result<Option<Arc<Topic>>, StoreError> {
         if let Some(topic) = self.find(app) {
+            self.catch_up(&[app]).await?;
             return Ok(Some(topic));
         }
         let reading = self.reading.lock().await;

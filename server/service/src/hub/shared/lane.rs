@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use presence_core::UserId;
-use presence_store::StoreError;
+use presence_store::{SharedRoster, StoreError};
 use tokio::sync::{Notify, oneshot};
 
 use super::change::{Change, Outcome};
@@ -23,12 +23,38 @@ pub(super) struct Waiting {
     pub(super) user: UserId,
     pub(super) change: Change,
     pub(super) reply: Reply,
+    /// The outcome of an attempt of which it is not known whether it was committed.
+    pub(super) earlier: Option<Outcome>,
+}
+
+impl Waiting {
+    /// Returns true if it connects a device whose socket is gone. Made late, it would replace a newer
+    /// connection at another server.
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(self.change, Change::Connect { .. }) && self.reply.is_closed()
+    }
+
+    /// Sets the roster with the connections to be put back, if this is such a change.
+    pub(super) fn begin_restore(&mut self, roster: &SharedRoster) -> bool {
+        let Change::Restore { earlier, .. } = &mut self.change else { return false };
+        earlier.get_or_insert_with(|| Box::new(roster.clone()));
+        true
+    }
+}
+
+/// The changes in the order in which they are made.
+#[derive(Default)]
+struct Queue {
+    /// Those that put connections back, before which no other change of the user makes sense. There
+    /// are no more than users with a connection.
+    restores: VecDeque<Waiting>,
+    others: VecDeque<Waiting>,
 }
 
 /// The changes that wait.
 #[derive(Default)]
 pub(super) struct Lane {
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<Queue>,
     pub(super) signal: Notify,
     /// Set while the database fails.
     failing: AtomicBool,
@@ -44,15 +70,35 @@ impl Lane {
         let (reply, receiver) = oneshot::channel();
         let mut waiting = self.lock();
         // The end of a connection must not be lost, and there are no more than connections.
-        let may_wait = matches!(change, Change::Disconnect { .. }) || waiting.len() < MAX_WAITING;
-        if may_wait {
-            waiting.push_back(Waiting { user, change, reply });
-            drop(waiting);
-            self.signal.notify_one();
+        let may_wait =
+            matches!(change, Change::Disconnect { .. }) || waiting.others.len() < MAX_WAITING;
+        if matches!(change, Change::Restore { .. }) {
+            waiting.restores.push_back(Waiting { user, change, reply, earlier: None });
+        } else if may_wait {
+            waiting.others.push_back(Waiting { user, change, reply, earlier: None });
         } else {
             drop(reply.send(Err(StoreError::QueueFull)));
         }
+        drop(waiting);
+        self.signal.notify_one();
         receiver
+    }
+
+    /// Gives changes back that were taken for a batch, those of each user in their order.
+    pub(super) fn put_back(&self, changes: Vec<Waiting>) {
+        let mut waiting = self.lock();
+        for change in changes.into_iter().rev() {
+            let is_restore = matches!(change.change, Change::Restore { .. });
+            let Queue { restores, others } = &mut *waiting;
+            if is_restore { restores.push_front(change) } else { others.push_front(change) }
+        }
+        drop(waiting);
+        self.signal.notify_one();
+    }
+
+    /// Returns true if connections wait to be put back.
+    pub(super) fn has_restores(&self) -> bool {
+        !self.lock().restores.is_empty()
     }
 
     /// Returns true while the database fails: changes wait for its return.
@@ -62,7 +108,8 @@ impl Lane {
 
     /// Returns true if no change waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        let waiting = self.lock();
+        waiting.restores.is_empty() && waiting.others.is_empty()
     }
 
     /// Records whether the database fails.
@@ -73,11 +120,14 @@ impl Lane {
     /// Takes the changes of a batch.
     pub(super) fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
-        let count = waiting.len().min(MAX_BATCH);
-        waiting.drain(..count).collect()
+        let Queue { restores, others } = &mut *waiting;
+        let first = restores.len().min(MAX_BATCH);
+        // Others wait for all connections that are put back.
+        let count = if first < restores.len() { 0 } else { others.len().min(MAX_BATCH - first) };
+        restores.drain(..first).chain(others.drain(..count)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use presence_core::Steady;
 use presence_protocol::CloseCode;
-use presence_store::{Epoch, Joined, NewNode, Node, NodeConnections, StoreError};
+use presence_store::{Epoch, Joined, NewNode, Node, NodeConnections, Notes, StoreError};
 use tokio::time::sleep;
 
 use super::change::Change;
@@ -127,29 +127,31 @@ impl SharedHub {
                 reply.await.unwrap_or(Err(StoreError::Stopped))?;
             }
             self.live.unlink(node, &users).await?;
+            // A device may have left another server before the dead one could announce it.
+            self.note(Notes { users, ..Notes::default() }).await?;
         }
     }
 
     /// Joins again as another server, if this one is still known by a number: it was declared dead,
     /// or the live tables were emptied. Its connections are put back.
     pub(super) async fn rejoin_once(&self, node: i64) {
+        let _joining = self.joining.lock().await;
         if self.identity().node != node {
             return;
         }
         let new = new_node(&self.settings);
         let epoch = self.join_again(&new).await;
-        let old = {
-            let mut identity = self.identity.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *identity, Identity { epoch, node: new.id })
-        };
+        let old = self.identity();
+        // They are made before all other changes, and with the new identity only.
+        for user in self.registry.begin_restoring() {
+            drop(self.lane.submit(user, Change::Restore { earlier: None, old_node: old.node }));
+        }
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) =
+            Identity { epoch, node: new.id };
         tracing::warn!(node = new.name, "live.joined_again");
         if old.epoch.id != epoch.id {
             // The cursors of before lead to a gap and a snapshot.
             self.followed.close_all(CloseCode::Restart);
-        }
-        for (user, roster) in self.registry.take_rosters() {
-            let earlier = Box::new((*roster).clone());
-            drop(self.lane.submit(user, Change::Restore { earlier, old_node: old.node }));
         }
     }
 

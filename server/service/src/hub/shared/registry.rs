@@ -1,9 +1,10 @@
 //! The connections of devices to this server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use presence_core::UserId;
+use presence_core::roster::ConnectionNumber;
 use presence_protocol::{AppId, CloseCode, DeviceName};
 use presence_store::SharedRoster;
 
@@ -23,7 +24,7 @@ impl Registry {
         mailbox: &Arc<Mailbox>,
     ) {
         let mailbox = Arc::clone(mailbox);
-        let seat = Seat { device, number, mailbox, is_confirmed: false };
+        let seat = Seat { device, number, mailbox, is_confirmed: false, is_restoring: false };
         self.lock().entry(user).or_default().seats.push(seat);
     }
 
@@ -64,21 +65,50 @@ impl Registry {
         self.lock().get(&user)?.roster.clone()
     }
 
-    /// Records the roster of a user with a connection.
+    /// Records the roster of a user with a connection, as it was read. A batch of this server may
+    /// have written a newer one meanwhile.
+    pub(super) fn note_roster(&self, user: UserId, rev: i64, roster: SharedRoster) {
+        if let Some(seats) = self.lock().get_mut(&user)
+            && seats.roster.as_ref().is_none_or(|(known, _)| *known < rev)
+        {
+            seats.roster = Some((rev, Arc::new(roster)));
+        }
+    }
+
+    /// Records the roster of a user with a connection, as this server has written it.
     pub(super) fn set_roster(&self, user: UserId, rev: i64, roster: SharedRoster) {
         if let Some(seats) = self.lock().get_mut(&user) {
             seats.roster = Some((rev, Arc::new(roster)));
         }
     }
 
-    /// Forgets the rosters of all users, and returns those that were known.
-    pub(super) fn take_rosters(&self) -> Vec<(UserId, Arc<SharedRoster>)> {
+    /// Returns all users whose connections the database had. They are to be put back.
+    pub(super) fn begin_restoring(&self) -> Vec<UserId> {
         let mut users = self.lock();
-        users.iter_mut().filter_map(|(user, seats)| Some((*user, seats.roster.take()?.1))).collect()
+        let begin = |(user, seats): (&UserId, &mut Seats)| {
+            seats.seats.iter_mut().for_each(|seat| seat.is_restoring |= seat.is_confirmed);
+            seats.roster.is_some().then_some(*user)
+        };
+        users.iter_mut().filter_map(begin).collect()
+    }
+
+    /// Records that the connections of a user were put back. Those that were not, since the device
+    /// has connected elsewhere or was ended, are closed.
+    pub(super) fn end_restoring(&self, user: UserId, roster: &SharedRoster) {
+        let mut users = self.lock();
+        let Some(seats) = users.get_mut(&user) else { return };
+        for seat in seats.seats.iter_mut().filter(|seat| seat.is_restoring) {
+            seat.is_restoring = false;
+            match roster.connection_of(&seat.device) {
+                Some((number, _)) if number == ConnectionNumber(seat.number) => {}
+                Some(_) => seat.mailbox.close(CloseCode::Replaced),
+                None => seat.mailbox.close(CloseCode::EndedByUser),
+            }
+        }
     }
 
     /// Returns the connections of these users that the database has.
-    pub(super) fn confirmed(&self, users: &[UserId]) -> HashMap<UserId, Vec<Seat>> {
+    pub(super) fn confirmed(&self, users: &[UserId]) -> BTreeMap<UserId, Vec<Seat>> {
         let known = self.lock();
         let of_user = |user: &UserId| {
             let seats = known.get(user)?.seats.iter().filter(|seat| seat.is_confirmed);

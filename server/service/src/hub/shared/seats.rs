@@ -16,6 +16,8 @@ pub(super) struct Seat {
     pub(super) mailbox: Arc<Mailbox>,
     /// Set once the roster in the database has the connection.
     pub(super) is_confirmed: bool,
+    /// Set until the connection is put back, after this server has joined again.
+    pub(super) is_restoring: bool,
 }
 
 /// The connections of one user, with the roster as this server last knew it.

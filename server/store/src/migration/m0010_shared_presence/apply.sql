@@ -8,8 +8,10 @@ CREATE FUNCTION presence_apply_1(
   -- The longest time for which a change waits before an Application sees it, in milliseconds.
   p_delay bigint,
   p_user bigint[], p_rev bigint[], p_grants bigint[], p_roster bytea[], p_due bigint[],
-  -- The users who have a connection of this server from now on, or none any more.
-  p_come bigint[], p_gone bigint[],
+  -- The users who have a connection of this server from now on.
+  p_come bigint[],
+  -- The users who have no connection of a server any more: this one, or one that a device has left.
+  p_gone bigint[], p_gone_node bigint[],
   p_of bigint[], p_app integer[], p_puid uuid[], p_status smallint[], p_cause smallint[], p_text text[]
 ) RETURNS TABLE (user_id bigint, rev bigint, roster bytea, at bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -45,8 +47,8 @@ BEGIN
       WHERE q.id <> ALL (refused) ON CONFLICT DO NOTHING;
   END IF;
   IF cardinality(p_gone) > 0 THEN
-    DELETE FROM live_connections c
-      WHERE c.node = p_node AND c.user_id = ANY (p_gone) AND c.user_id <> ALL (refused);
+    DELETE FROM live_connections c USING unnest(p_gone, p_gone_node) q(id, node)
+      WHERE c.node = q.node AND c.user_id = q.id AND q.id <> ALL (refused);
   END IF;
   IF cardinality(p_app) > 0 THEN
     IF cardinality(refused) > 0 THEN

@@ -8,7 +8,7 @@ use presence_core::{UserId, View};
 use presence_protocol::{OfflineCause, Puid, Status};
 
 use super::super::fixture::{APP, Fixture};
-use crate::{CommonSettings, Joined, Link, Live, NewNode, RosterChange, SharedRoster};
+use crate::{CommonSettings, Joined, Live, NewNode, RosterChange, SharedRoster};
 
 const NODE: i64 = 1;
 const DELAY: Duration = Duration::from_hours(1);
@@ -31,7 +31,8 @@ async fn change(live: &Live, epoch: i64, (user, puid): (UserId, Puid), status: S
     let view = View::new(status, None);
     let change = ViewChange { app: APP, puid, view, cause: OfflineCause::Left };
     let (roster, changes) = (&SharedRoster::default(), vec![change]);
-    let change = RosterChange { user, rev: None, grants: None, roster, link: Link::Same, changes };
+    let (comes, gone) = (false, Vec::new());
+    let change = RosterChange { user, rev: None, grants: None, roster, comes, gone, changes };
     let applied = live.apply((epoch, NODE), DELAY, vec![change]).await.unwrap();
     assert!(applied.refused.is_empty());
 }

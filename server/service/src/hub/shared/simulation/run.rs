@@ -1,0 +1,300 @@
+//! A run: the seed decides what happens next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use presence_protocol::Puid;
+use tokio::task::JoinSet;
+use tokio::time::advance;
+
+use super::command::{Answer, Command, GrantChange, Service};
+use super::database::Database;
+use super::network::{Fate, Network};
+use super::rng::SeededRng;
+use super::server::SimulatedServer;
+use super::world::{APPS, InFlight, SERVERS, TWINS, USERS, World};
+
+/// The time at which runs begin.
+const BEGIN: u64 = 1_800_000_000_000;
+
+/// What may go wrong between two rests, each in how many of a thousand steps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Faults {
+    pub(super) statement: usize,
+    pub(super) announcement: usize,
+    pub(super) server: usize,
+    pub(super) database: usize,
+}
+
+/// A run.
+pub(super) struct Run {
+    pub(super) seed: u64,
+    pub(super) rng: SeededRng,
+    pub(super) network: Network,
+    pub(super) servers: BTreeMap<usize, SimulatedServer>,
+    pub(super) world: World,
+    /// The servers that are cut off from the database, with the time at which it ends, and whether
+    /// only answers are held.
+    pub(super) cut_off: BTreeMap<usize, (u64, bool)>,
+    pub(super) faults: Faults,
+    last_server: usize,
+    update_delay: Duration,
+    /// The time in milliseconds that the next rest takes.
+    pub(super) rest_time: u64,
+}
+
+impl Run {
+    /// Starts the servers and creates the world.
+    pub(super) async fn start(seed: u64) -> Self {
+        let mut network = Network::new(Database::create(), BEGIN);
+        let mut rng = SeededRng::new(seed);
+        // One run in four delays updates.
+        let update_delay = Duration::from_millis(if rng.below(4) == 3 { 400 } else { 0 });
+        let mut servers = BTreeMap::new();
+        let count = rng.below(SERVERS - 1) + 2;
+        for server in 1..=count {
+            servers.insert(server, open(&mut network, server, update_delay).await);
+        }
+        let store = servers[&1].store.clone();
+        let mut creating = JoinSet::new();
+        creating.spawn(World::create(store, network.now));
+        let world = direct(&mut network, creating).await;
+        (1..=count).for_each(|server| network.set_direct(server, false));
+        let faults = Faults { statement: 0, announcement: 0, server: 0, database: 0 };
+        let cut_off = BTreeMap::new();
+        let mut run = Self {
+            seed,
+            rng,
+            network,
+            servers,
+            world,
+            cut_off,
+            faults,
+            last_server: count,
+            update_delay,
+            rest_time: 0,
+        };
+        run.grant_twins().await;
+        run
+    }
+
+    /// Grants the twins access to all users, for all the time.
+    async fn grant_twins(&mut self) {
+        for user in 0..USERS {
+            for app in 0..TWINS {
+                let puid = Puid::from_bits(self.rng.bits());
+                self.change((user, app), GrantChange::Grant(puid), 1);
+                self.run_all().await;
+            }
+        }
+    }
+
+    /// Starts a change of a grant.
+    pub(super) fn change(&mut self, (user, app): (usize, usize), change: GrantChange, at: usize) {
+        self.world.grants[user][app].hidden = None;
+        let (id, app_id) = (self.world.users[user], self.world.apps[app]);
+        let work = self.service(at).change(id, app_id, change);
+        self.start_command(at, Command::Change { user, app, change }, work);
+    }
+
+    pub(super) fn start_command(
+        &mut self,
+        server: usize,
+        command: Command,
+        work: impl Future<Output = Answer> + Send + 'static,
+    ) {
+        self.network.events.add(|| format!("{server}: {}", describe(&command)));
+        let begun = self.network.events.steps;
+        match command {
+            Command::Open { device, .. } => self.world.devices[device].last_open = begun,
+            Command::End { device } => self.world.devices[device].last_end = begun,
+            _ => {}
+        }
+        self.world.start((server, begun), command, work);
+    }
+
+    pub(super) fn service(&self, server: usize) -> Service {
+        Service::from(&self.servers[&server])
+    }
+
+    /// Returns true if each Application gets updates at moments of its own.
+    pub(super) fn updates_are_delayed(&self) -> bool {
+        !self.update_delay.is_zero()
+    }
+
+    /// Starts another server.
+    pub(super) async fn start_server(&mut self) {
+        // No two servers start at the same time, by which the database sorts them.
+        self.advance(1).await;
+        self.last_server += 1;
+        let server = self.last_server;
+        self.network.events.add(|| format!("{server}: starts"));
+        let opened = open(&mut self.network, server, self.update_delay).await;
+        self.network.set_direct(server, false);
+        self.servers.insert(server, opened);
+        self.settle().await;
+    }
+
+    /// Ends a server without any warning.
+    pub(super) async fn crash(&mut self, server: usize) {
+        self.network.events.add(|| format!("{server}: crashes"));
+        let aborted = self.world.abort(server);
+        self.world.remove_server(server);
+        drop(self.servers.remove(&server));
+        self.network.remove_client(server);
+        self.cut_off.remove(&server);
+        self.forget_aborted(aborted);
+        // The others notice it after 15 s, and then the grace time of its devices begins.
+        self.rest_time = self.rest_time.max(30_000);
+        self.settle().await;
+    }
+
+    /// Lets all tasks run until they wait, and notes the answers.
+    pub(super) async fn settle(&mut self) {
+        loop {
+            self.network.settle().await;
+            let mut is_quiet = true;
+            while let Some((sent, answer)) = self.world.next_answer() {
+                is_quiet = false;
+                self.network.events.add(|| answer_text(&sent, &answer));
+                self.answered(&sent, answer);
+            }
+            if is_quiet {
+                return;
+            }
+        }
+    }
+
+    fn answered(&mut self, sent: &InFlight, answer: Answer) {
+        let now = self.network.events.steps;
+        let noted = self.world.note((sent, now), answer);
+        let taken = self.checked(noted);
+        if let Command::Open { device, .. } = sent.command {
+            self.settle_taken(device, taken);
+        }
+    }
+
+    /// Notes that commands get no answer any more.
+    pub(super) fn forget_aborted(&mut self, aborted: Vec<InFlight>) {
+        for sent in aborted {
+            self.answered(&sent, Answer::Done(false));
+        }
+    }
+
+    /// Returns the result of a question to the database, without any fault.
+    pub(super) async fn ask<T: Send + 'static>(
+        &mut self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let mut question = JoinSet::new();
+        question.spawn(Box::pin(work));
+        direct(&mut self.network, question).await
+    }
+
+    /// Lets time pass.
+    pub(super) async fn advance(&mut self, millis: u64) {
+        let time = Duration::from_millis(millis);
+        self.network.advance(millis);
+        self.servers.values().for_each(|server| server.advance(time));
+        advance(time).await;
+        let now = self.network.now;
+        self.cut_off.retain(|_, (until, _)| *until > now);
+        self.note_cut_off();
+        self.settle().await;
+    }
+
+    /// Notes which servers are cut off from now on.
+    pub(super) fn note_cut_off(&mut self) {
+        let held = self.cut_off.iter().filter(|it| it.1.1).map(|it| *it.0);
+        self.network.held = held.collect();
+    }
+
+    /// Runs all statements without faults, and lets the servers have all announcements.
+    pub(super) async fn run_all(&mut self) {
+        loop {
+            self.settle().await;
+            let waiting = self.network.waiting(|_| true);
+            let announced = self.network.announced(|_| true);
+            if waiting.is_empty() && announced.is_empty() {
+                return;
+            }
+            for link in announced {
+                self.network.announce(link, false);
+            }
+            if let Some(link) = waiting.first() {
+                self.network.events.steps += 1;
+                self.network.run(*link, Fate::Runs);
+            }
+        }
+    }
+
+    /// Returns the value, or fails with the seed and what happened last.
+    pub(super) fn checked<T>(&self, result: Result<T, String>) -> T {
+        result.unwrap_or_else(|problem| {
+            let events = &self.network.events;
+            let (seed, steps, last) = (self.seed, events.steps, events.last());
+            panic!("seed {seed}, step {steps}: {problem}\nThe last events:\n{last}")
+        })
+    }
+}
+
+/// Opens a server, all of whose statements run at once.
+async fn open(network: &mut Network, server: usize, update_delay: Duration) -> SimulatedServer {
+    let url = network.add_client(server);
+    let mut opening = JoinSet::new();
+    let skew = u64::try_from(server % 3).unwrap() * 5_000;
+    let opened = Box::pin(SimulatedServer::open(url, (network.now, skew), update_delay));
+    opening.spawn(opened);
+    direct(network, opening).await.unwrap()
+}
+
+/// Waits for work on the database. It may wait for a lock, so the others go on.
+async fn direct<T: 'static>(network: &mut Network, mut work: JoinSet<T>) -> T {
+    loop {
+        network.settle().await;
+        if let Some(done) = work.try_join_next() {
+            return done.unwrap();
+        }
+        if let Some(link) = network.waiting(|_| true).first() {
+            network.run(*link, Fate::Runs);
+        }
+    }
+}
+
+/// Returns a command as a text without random values.
+fn describe(command: &Command) -> String {
+    match command {
+        Command::Change { user, app, change } => {
+            let change = match change {
+                GrantChange::Grant(_) => "grant",
+                GrantChange::Pause(true) => "pause",
+                GrantChange::Pause(false) => "resume",
+                GrantChange::Revoke => "revoke",
+            };
+            format!("{change} user {user} app {app}")
+        }
+        Command::Notify { user, app, .. } => format!("notify user {user} app {app}"),
+        Command::Open { .. }
+        | Command::Report { .. }
+        | Command::SetVisibility { .. }
+        | Command::Close { .. }
+        | Command::End { .. }
+        | Command::Settle
+        | Command::Query { .. }
+        | Command::Subscribe { .. } => format!("{command:?}"),
+    }
+}
+
+fn answer_text(sent: &InFlight, answer: &Answer) -> String {
+    let answer = match answer {
+        Answer::Done(true) => "done",
+        Answer::Done(false) => "failed",
+        Answer::Refused => "refused",
+        Answer::Opened(_) => "opened",
+        Answer::Seen(_) => "seen",
+        Answer::Subscribed(..) => "subscribed",
+    };
+    format!("{}: {answer}: {}", sent.server, describe(&sent.command))
+}
+
+const _: () = assert!(APPS > TWINS);

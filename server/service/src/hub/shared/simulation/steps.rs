@@ -1,0 +1,372 @@
+//! The steps of a run between two rests.
+
+use presence_core::View;
+use presence_protocol::{NotificationId, Puid, Status, StatusText};
+use presence_store::NewNotification;
+
+use super::application::Application;
+use super::command::{Answer, Command, GrantChange};
+use super::network::Fate;
+use super::run::{Faults, Run};
+use super::world::{
+    APPS, DEVICES, SERVERS, SentNotification, TWINS, USERS, app_of, device_name, user_of,
+};
+
+/// The maximum number of commands that wait for their answers.
+const IN_FLIGHT: usize = 12;
+
+impl Run {
+    /// Decides what goes wrong until the next rest.
+    pub(super) fn choose_faults(&mut self) {
+        let choices = [
+            Faults { statement: 0, announcement: 0, server: 0, database: 0 },
+            Faults { statement: 10, announcement: 100, server: 0, database: 0 },
+            Faults { statement: 30, announcement: 300, server: 4, database: 0 },
+            Faults { statement: 5, announcement: 50, server: 8, database: 2 },
+        ];
+        self.faults = self.rng.pick(&choices);
+        self.world.is_calm = self.faults.statement == 0;
+        self.rest_time = 9_000;
+    }
+
+    /// Does one step.
+    pub(super) async fn step(&mut self) {
+        self.network.events.steps += 1;
+        if self.rng.permille(self.faults.server) {
+            self.disturb_server().await;
+        } else if self.rng.permille(self.faults.database) {
+            self.disturb_database();
+        }
+        let cut_off = self.cut_off.clone();
+        let is_allowed =
+            |server: usize| cut_off.get(&server).is_none_or(|(_, only_answers)| *only_answers);
+        let waiting = self.network.waiting(is_allowed);
+        let announced = self.network.announced(is_allowed);
+        match self.rng.below(100) {
+            0..62 if !waiting.is_empty() => {
+                let (link, fate) = (self.rng.pick(&waiting), self.fate());
+                self.network.run(link, fate);
+            }
+            62..72 if !announced.is_empty() => {
+                let is_lost = self.rng.permille(self.faults.announcement);
+                let link = self.rng.pick(&announced);
+                self.network.announce(link, is_lost);
+            }
+            72..80 => self.read_something(),
+            80..92 if self.world.in_flight.len() < IN_FLIGHT => self.start_something(),
+            _ => {
+                let millis = match self.rng.below(400) {
+                    0..300 => 1,
+                    300..370 => 20,
+                    370..395 => 150,
+                    395..399 => 700,
+                    _ => 3_000,
+                };
+                self.advance(millis).await;
+            }
+        }
+        self.settle().await;
+        self.remove_stopped();
+    }
+
+    fn fate(&mut self) -> Fate {
+        if !self.rng.permille(self.faults.statement) {
+            Fate::Runs
+        } else if self.rng.below(3) == 0 {
+            Fate::Lost
+        } else {
+            Fate::AnswerLost
+        }
+    }
+
+    async fn disturb_server(&mut self) {
+        let servers: Vec<usize> = self.servers.keys().copied().collect();
+        if servers.len() < SERVERS && self.rng.below(2) == 0 {
+            return self.start_server().await;
+        }
+        let server = self.rng.pick(&servers);
+        match self.rng.below(6) {
+            0 if servers.len() > 1 => self.crash(server).await,
+            1 if servers.len() > 1 => {
+                self.network.events.add(|| format!("{server}: stops"));
+                self.servers[&server].stop();
+                self.rest_time = self.rest_time.max(20_000);
+            }
+            2 | 3 => {
+                let listening = self.network.listening();
+                if !listening.is_empty() {
+                    let link = self.rng.pick(&listening);
+                    self.network.events.add(|| "a listener is lost".to_owned());
+                    self.network.close(link);
+                }
+            }
+            _ => {
+                let time = self.rng.pick(&[1_000, 4_000, 8_000, 25_000]);
+                let only_answers = self.rng.below(2) == 0;
+                let what = if only_answers { "gets no answers" } else { "is cut off" };
+                self.network.events.add(|| format!("{server}: {what} for {time}"));
+                self.cut_off.insert(server, (self.network.now + time, only_answers));
+                self.note_cut_off();
+                self.rest_time = self.rest_time.max(time + 25_000);
+            }
+        }
+    }
+
+    fn disturb_database(&mut self) {
+        self.collect_receipts();
+        self.network.close_where(|_| true);
+        if self.rng.below(3) == 0 {
+            self.network.events.add(|| "the database restarts".to_owned());
+            return;
+        }
+        self.network.events.add(|| "the database crashes".to_owned());
+        self.network.database.empty_live_tables();
+        self.world.note_emptied(self.network.events.steps);
+        self.rest_time = self.rest_time.max(20_000);
+    }
+
+    /// Lets an AppService or a device read.
+    fn read_something(&mut self) {
+        if self.rng.below(3) > 0 {
+            let reader = self.rng.below(self.world.readers.len());
+            self.read(reader);
+            return;
+        }
+        let device = self.rng.below(USERS * DEVICES.len());
+        let taken = self.world.take(device);
+        let taken = self.checked(taken);
+        self.settle_taken(device, taken);
+    }
+
+    /// Lets an AppService read.
+    pub(super) fn read(&mut self, reader: usize) {
+        let servers = &self.servers;
+        let is_warming_up =
+            |server: usize| servers.get(&server).is_some_and(|it| it.hub.is_warming_up());
+        let read = self.world.read(reader, is_warming_up);
+        let read = read.map_err(|problem| format!("Application {}: {problem}", app_of(reader)));
+        self.checked(read);
+    }
+
+    /// Settles notifications that a device has taken.
+    pub(super) fn settle_taken(&mut self, device: usize, taken: Vec<NotificationId>) {
+        let user = self.world.users[user_of(device)];
+        let server = self.world.devices[device].socket().map(|socket| socket.server);
+        if let Some(server) = server.filter(|_| !taken.is_empty()) {
+            let work = self.service(server).settle(user, taken);
+            self.start_command(server, Command::Settle, work);
+        }
+    }
+
+    fn start_something(&mut self) {
+        let running = self.servers.iter().filter(|(_, server)| !server.is_stopping());
+        let running: Vec<usize> = running.map(|(place, _)| *place).collect();
+        if running.is_empty() {
+            return;
+        }
+        let server = self.rng.pick(&running);
+        let device = self.rng.below(USERS * DEVICES.len());
+        match self.rng.below(100) {
+            0..30 => self.open_device(device, server),
+            30..60 => self.report(device),
+            60..66 => self.set_visibility(device),
+            66..76 => self.close_device(device),
+            76..78 => self.end_device(device, server),
+            78..86 => self.change_grant(server),
+            86..94 => self.notify(server),
+            94..96 => self.query(server),
+            _ => {
+                let reader = self.rng.below(APPS * SERVERS);
+                if self.rng.below(4) == 0 {
+                    self.world.readers[reader].close();
+                }
+                self.subscribe(reader, server);
+            }
+        }
+    }
+
+    fn view(&mut self) -> View {
+        let status = self.rng.pick(&[Status::Online, Status::Unavailable, Status::Offline]);
+        let text = (self.rng.below(2) == 0).then(|| format!("text {}", self.world.next_id()));
+        View::new(status, text.map(|text| StatusText::try_from(text).unwrap()))
+    }
+
+    fn open_device(&mut self, device: usize, server: usize) {
+        let known = &mut self.world.devices[device];
+        if known.is_busy || (known.socket().is_some() && self.rng.below(3) > 0) {
+            return;
+        }
+        known.is_busy = true;
+        let (view, user) = (self.view(), self.world.users[user_of(device)]);
+        let work = self.service(server).open(user, device_name(device), view.clone());
+        self.start_command(server, Command::Open { device, view }, work);
+    }
+
+    fn report(&mut self, device: usize) {
+        let user = user_of(device);
+        let apps = self.world.certain_apps(user);
+        let names = self.rng.below(6) == 0 && !apps.is_empty() && !self.world.changes_grants(user);
+        let only = names.then(|| self.rng.pick(&apps)).filter(|app| *app >= TWINS);
+        let view = self.view();
+        let known = &mut self.world.devices[device];
+        if known.is_busy {
+            return;
+        }
+        let Some(socket) = known.socket() else { return };
+        let (server, id) = (socket.server, socket.id);
+        let named = only.map(|app| vec![self.world.apps[app]]);
+        let work = socket.connection.report(view.clone(), named);
+        known.is_busy = true;
+        let work = async move { work.await.into() };
+        self.start_command(server, Command::Report { device, socket: id, view, only }, work);
+    }
+
+    fn set_visibility(&mut self, device: usize) {
+        let user = user_of(device);
+        let mut apps = self.world.certain_apps(user);
+        // The twins see the same.
+        apps.retain(|app| *app < TWINS || self.rng.below(2) == 0);
+        let twins = self.rng.below(2) == 0;
+        apps.retain(|app| *app >= TWINS || twins);
+        let is_changing = self.world.changes_grants(user);
+        let known = &mut self.world.devices[device];
+        if known.is_busy || is_changing {
+            return;
+        }
+        let Some(socket) = known.socket() else { return };
+        let (server, id) = (socket.server, socket.id);
+        let named = apps.iter().map(|app| self.world.apps[*app]).collect();
+        let work = socket.connection.set_visibility(named);
+        known.is_busy = true;
+        let work = async move { work.await.into() };
+        self.start_command(server, Command::SetVisibility { device, socket: id, apps }, work);
+    }
+
+    fn close_device(&mut self, device: usize) {
+        let known = &mut self.world.devices[device];
+        if known.is_busy || known.sockets.is_empty() {
+            return;
+        }
+        let place = self.rng.below(known.sockets.len());
+        let socket = known.sockets.remove(place);
+        let clean = self.rng.below(2) == 0;
+        known.is_busy = true;
+        let work = socket.connection.disconnect(clean);
+        let work = async move {
+            work.await;
+            Answer::Done(true)
+        };
+        self.start_command(socket.server, Command::Close { device, clean }, work);
+    }
+
+    fn end_device(&mut self, device: usize, server: usize) {
+        let known = &mut self.world.devices[device];
+        if known.is_busy {
+            return;
+        }
+        known.is_busy = true;
+        let user = self.world.users[user_of(device)];
+        let work = self.service(server).end(user, device_name(device));
+        self.start_command(server, Command::End { device }, work);
+    }
+
+    fn change_grant(&mut self, server: usize) {
+        let user = self.rng.below(USERS);
+        let app = TWINS + self.rng.below(APPS - TWINS);
+        if self.world.changes_grants(user) || self.world.names_applications(user) {
+            return;
+        }
+        let is_known = self.world.grants[user][app].states.iter().any(Option::is_some);
+        let change = match self.rng.below(6) {
+            _ if !is_known => GrantChange::Grant(Puid::from_bits(self.rng.bits())),
+            0 => GrantChange::Revoke,
+            1..3 => GrantChange::Pause(true),
+            3..5 => GrantChange::Pause(false),
+            _ => GrantChange::Grant(Puid::from_bits(self.rng.bits())),
+        };
+        self.change((user, app), change, server);
+    }
+
+    fn notify(&mut self, server: usize) {
+        let (user, app) = (self.rng.below(USERS), TWINS + self.rng.below(APPS - TWINS));
+        let Some(puid) = self.world.any_puid(user, app) else { return };
+        let id = self.world.notification_id(&mut self.rng);
+        let ttl = self.rng.pick(&[0, 5, 3_600, 3_600]);
+        let item = NewNotification {
+            id,
+            puid,
+            source: None,
+            message: "message".to_owned(),
+            action: String::new(),
+            ttl,
+            idempotency_key: None,
+        };
+        let receipts = Vec::new();
+        let sent = SentNotification { app, accepted: None, receipts, may_be_lost: false };
+        self.world.notifications.insert(id, sent);
+        let work = self.service(server).notify(self.world.apps[app], item);
+        self.start_command(server, Command::Notify { user, app, id }, work);
+    }
+
+    fn query(&mut self, server: usize) {
+        let app = TWINS + self.rng.below(APPS - TWINS);
+        let puids = (0..USERS).filter_map(|user| self.world.any_puid(user, app)).collect();
+        let work = self.service(server).query(self.world.apps[app], puids);
+        self.start_command(server, Command::Query { app }, work);
+    }
+
+    /// Lets an AppService subscribe, unless it has a socket. Mostly it resumes.
+    pub(super) fn subscribe(&mut self, reader: usize, server: usize) {
+        let app = app_of(reader);
+        let resumes = self.rng.below(3) > 0;
+        let known = &mut self.world.readers[reader];
+        if known.is_busy || known.socket.is_some() {
+            return;
+        }
+        known.is_busy = true;
+        if !resumes {
+            known.cursor = None;
+        }
+        let cursor = known.cursor.clone();
+        let work =
+            self.service(server).subscribe(self.world.apps[app], self.world.keys[app], cursor);
+        self.start_command(server, Command::Subscribe { reader }, work);
+    }
+
+    /// Closes the sockets of servers that stop, one after the other, and removes those that have
+    /// stopped.
+    pub(super) fn remove_stopped(&mut self) {
+        let stopping = self.servers.iter().filter(|it| it.1.is_stopping());
+        let stopping: Vec<usize> = stopping.map(|it| *it.0).collect();
+        for server in stopping {
+            if self.rng.below(10) == 0 {
+                self.close_one_of(server);
+            }
+            let is_over = self.servers.get_mut(&server).is_some_and(|it| it.has_stopped());
+            if is_over {
+                self.network.events.add(|| format!("{server}: has stopped"));
+                self.servers.remove(&server);
+                self.network.remove_client(server);
+                let aborted = self.world.abort(server);
+                self.world.remove_server(server);
+                self.forget_aborted(aborted);
+            }
+        }
+    }
+
+    /// Closes a socket of a server that stops.
+    pub(super) fn close_one_of(&mut self, server: usize) {
+        for device in 0..self.world.devices.len() {
+            let known = &mut self.world.devices[device];
+            let place = known.sockets.iter().position(|socket| socket.server == server);
+            if let Some(place) = place {
+                known.forget_targeted(false);
+                drop(known.sockets.remove(place));
+                return;
+            }
+        }
+        let readers = &mut self.world.readers;
+        let is_of = |it: &&mut Application| it.socket.as_ref().is_some_and(|it| it.0 == server);
+        readers.iter_mut().filter(is_of).for_each(Application::close);
+    }
+}
