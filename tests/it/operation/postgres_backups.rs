@@ -85,7 +85,7 @@ impl BackedUp {
         assert_eq!(received["notifications"].as_array().map(Vec::len), Some(1), "{received}");
         phone.send(json!({"type": "ack", "ids": [self.waiting]})).await;
         phone.expect_ok().await;
-        // Once more there is only the next one.
+        // A later connection gets only what is sent later.
         let mut again = self.open_phone(restored).await;
         phone.expect_close(CloseCode::Replaced).await;
         let next = notify(restored, &self.application, self.of_alice).await;
