@@ -29,6 +29,9 @@ mod registry;
 mod seats;
 mod sight;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
