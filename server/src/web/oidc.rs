@@ -115,7 +115,8 @@ pub(super) async fn finish(
         }
     };
     let sessions = context.service.sessions();
-    let opened = sessions.open_verified(client, Scope::Account, finishing).await;
+    // This large future must not be part of the caller's.
+    let opened = Box::pin(sessions.open_verified(client, Scope::Account, finishing)).await;
     let opened = match (opened, failure) {
         (Ok(opened), _) => opened,
         (Err(error), _) if error.errno == Errno::SlowDown => {

@@ -285,7 +285,8 @@ async fn a_source_belongs_to_the_body_of_an_idempotency_key() {
 
 #[tokio::test]
 async fn a_notify_of_which_nothing_was_taken_is_an_error_with_results() {
-    let server = Server::start(ServerOptions::default().with("notify-burst", 1)).await;
+    let options = ServerOptions::default().with("notify-burst", 1).with("notify-per-second", 1);
+    let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let unknown = json!({"uid": "nonsense", "message": "x"});

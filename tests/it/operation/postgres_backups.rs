@@ -66,24 +66,32 @@ impl BackedUp {
         let poll = restored.call("GET", &path).bearer(&self.application.api_key).await.ok();
         assert_eq!(poll["presence"], json!([]), "{poll}");
 
-        let mut phone = self.open_phone(&restored).await;
+        let _phone = self.expect_waiting_once(&restored).await;
+        self.assert_newer(&stream.expect_status(self.of_alice, "online").await);
+        let _laptop = Socket::device_of(&restored, "bob", "laptop", "online").await;
+        self.assert_newer(&stream.expect_status(self.of_bob, "online").await);
+    }
+
+    /// Checks that an update has a greater version than those of before.
+    fn assert_newer(&self, update: &Value) {
+        assert!(update["version"].as_u64() > self.update["version"].as_u64(), "{update}");
+    }
+
+    /// Checks that the notification that waited is delivered once. Returns the device.
+    async fn expect_waiting_once(&self, restored: &Server) -> Socket {
+        let mut phone = self.open_phone(restored).await;
         let received = phone.receive().await;
         assert_eq!(received["notifications"][0]["id"], self.waiting, "{received}");
         assert_eq!(received["notifications"].as_array().map(Vec::len), Some(1), "{received}");
         phone.send(json!({"type": "ack", "ids": [self.waiting]})).await;
         phone.expect_ok().await;
-        let update = stream.expect_status(self.of_alice, "online").await;
-        assert!(update["version"].as_u64() > self.update["version"].as_u64(), "{update}");
-        // Once more there is only the next one.
-        let mut again = self.open_phone(&restored).await;
+        // A later connection gets only what is sent later.
+        let mut again = self.open_phone(restored).await;
         phone.expect_close(CloseCode::Replaced).await;
-        let next = notify(&restored, &self.application, self.of_alice).await;
+        let next = notify(restored, &self.application, self.of_alice).await;
         let received = again.receive().await;
         assert_eq!(received["notifications"][0]["id"], next, "{received}");
-        let laptop = Socket::device_of(&restored, "bob", "laptop", "online").await;
-        let update = stream.expect_status(self.of_bob, "online").await;
-        assert!(update["version"].as_u64() > self.update["version"].as_u64(), "{update}");
-        drop(laptop);
+        again
     }
 
     /// Opens a device of alice with the session of before.

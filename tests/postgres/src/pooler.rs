@@ -1,4 +1,4 @@
-//! PgBouncer between a server and a cluster.
+//! `PgBouncer` between a server and a cluster.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, ChildStdin, Stdio};
 
 use crate::cluster::{Cluster, as_postgres, free_port};
 
-/// A running PgBouncer. It is stopped when the test process ends, however it ends.
+/// A running `PgBouncer`. It is stopped when the test process ends, however it ends.
 pub struct Pooler {
     port: u16,
     /// The pipe whose end stops it.
@@ -21,7 +21,7 @@ impl Pooler {
     ///
     /// # Panics
     ///
-    /// If PgBouncer is not installed or cannot be started.
+    /// If `PgBouncer` is not installed or cannot be started.
     pub fn start(cluster: &Cluster, settings: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("presence-pooler-").tempdir().unwrap().keep();
         let port = free_port();

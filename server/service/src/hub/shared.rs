@@ -31,6 +31,9 @@ mod sight;
 #[cfg(test)]
 mod simulation;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 

@@ -47,8 +47,9 @@ fn shortened(value: &str) -> String {
         None => value,
         Some((end, _)) => {
             let digest = Sha256::digest(&value);
-            let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            format!("{}… with SHA-256 {digest}…", value.get(..end).unwrap_or_default())
+            let [digest, ..] = digest.as_chunks::<8>().0 else { return value };
+            let digest = u64::from_be_bytes(*digest);
+            format!("{}… with SHA-256 {digest:016x}…", value.get(..end).unwrap_or_default())
         }
     }
 }

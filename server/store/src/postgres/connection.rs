@@ -174,7 +174,7 @@ impl PostgresDatabase {
         // Other servers may check at the same time.
         let channel = format!("presence_check_{:032x}", rand::random::<u128>());
         let pool = db.get_postgres_connection_pool();
-        let send = async {
+        let exchange = async {
             let mut listener = PgListener::connect_with(pool).await?;
             listener.listen(&channel).await?;
             // The notification may arrive at the sender, which must expect it therefore.
@@ -182,7 +182,7 @@ impl PostgresDatabase {
             sender.execute(AssertSqlSafe(format!("NOTIFY {channel}"))).await?;
             Ok::<PgListener, StoreError>(listener)
         };
-        let sent = deadline::within(self.deadline, send).await;
+        let sent = deadline::within(self.deadline, exchange).await;
         let sent = sent.ok_or_else(|| StoreError::Unreachable(self.name.clone()))?;
         let mut listener = sent.map_err(|error| self.explain(error))?;
         match deadline::within(self.deadline, listener.try_recv()).await {
