@@ -40,12 +40,15 @@ pub struct ServerOptions {
     tls: Option<CertificateAuthority>,
     /// The URL of the database, if it is not one of the server's own.
     database: Option<String>,
+    /// The program, if it is not the one that is tested.
+    program: Option<PathBuf>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        let flags = Vec::new();
-        Self { flags, production: false, limits: Vec::new(), log: None, tls: None, database: None }
+        let (flags, limits) = (Vec::new(), Vec::new());
+        let (log, tls, database, program) = (None, None, None, None);
+        Self { flags, production: false, limits, log, tls, database, program }
             .with("grace-seconds", 0.5)
             .with("drain-seconds", 0.2)
             .with("warm-up-seconds", 0.5)
@@ -114,6 +117,12 @@ impl ServerOptions {
     #[must_use]
     pub fn with_database(self, url: &str) -> Self {
         Self { database: Some(url.to_owned()), ..self }
+    }
+
+    /// Starts another program, such as an older version of the server.
+    #[must_use]
+    pub fn with_program(self, program: PathBuf) -> Self {
+        Self { program: Some(program), ..self }
     }
 
     fn limited(mut self, limit: String) -> Self {
@@ -396,7 +405,7 @@ fn database_url(options: &ServerOptions, directory: &TempDir) -> String {
 }
 
 async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Process, SocketAddr) {
-    let mut command = command(&options.limits);
+    let mut command = command(options);
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--database", &database_url(options, directory)])
@@ -435,15 +444,16 @@ fn log_output(options: &ServerOptions, directory: &TempDir) -> OwnedFd {
     }
 }
 
-fn command(limits: &[String]) -> Command {
-    if limits.is_empty() {
-        return child_command(binary::server_binary());
+fn command(options: &ServerOptions) -> Command {
+    let program = options.program.clone().unwrap_or_else(binary::server_binary);
+    if options.limits.is_empty() {
+        return child_command(program);
     }
     let mut shell = child_command("bash");
     // An ignored signal stays ignored over `exec`, so that a write over the limit fails and does
     // not kill the process.
-    let script = format!("trap '' XFSZ; ulimit {}; exec \"$0\" \"$@\"", limits.join(" "));
-    shell.args(["-c", &script]).arg(binary::server_binary());
+    let script = format!("trap '' XFSZ; ulimit {}; exec \"$0\" \"$@\"", options.limits.join(" "));
+    shell.args(["-c", &script]).arg(program);
     shell
 }
 
