@@ -445,7 +445,7 @@ fn log_output(options: &ServerOptions, directory: &TempDir) -> OwnedFd {
 }
 
 fn command(options: &ServerOptions) -> Command {
-    let program = options.program.clone().unwrap_or_else(binary::server_binary);
+    let program = options.program.clone().unwrap_or_else(|| binary::server_binary().to_owned());
     if options.limits.is_empty() {
         return child_command(program);
     }
