@@ -36,7 +36,7 @@ async fn servers_go_on_while_the_next_version_migrates_and_start_beside_it() {
     let [one, two] = Server::start_sharing(long_grace_time()).await;
     let mut two = of_the_older_version(two).await;
     let (application, _, _) = one.application_with("alice").await;
-    let load = Load::start([&one, &two], &application).await;
+    let load = ReportLoad::start([&one, &two], &application).await;
     load.wait_for(2).await;
     let cluster = Cluster::shared();
     migrate(cluster, &two).await;
@@ -80,14 +80,14 @@ async fn migrate(cluster: &'static Cluster, server: &Server) {
 }
 
 /// Devices that report numbers, one after another, at two servers in turn.
-struct Load {
+struct ReportLoad {
     tasks: JoinSet<(String, u64)>,
     /// The number that each device has reported, at least.
     counts: Vec<watch::Receiver<u64>>,
     stop: watch::Sender<bool>,
 }
 
-impl Load {
+impl ReportLoad {
     async fn start(servers: [&Server; 2], application: &Application) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (mut tasks, mut counts) = (JoinSet::new(), Vec::new());

@@ -185,6 +185,14 @@ impl Stream {
         LogItem::Switched(changes.into())
     }
 
+    /// Forgets the entries that were applied, once the replica has caught up with its rows: a row
+    /// that was read later than the start hides the entries that it came from. A reader that
+    /// resumes before them gets them by [`Stream::prepend`].
+    pub fn forget_log(&mut self) {
+        self.log.clear();
+        self.log_bytes = 0;
+    }
+
     /// Adds entries before those that the replica has, for a reader that resumes before them. The
     /// entries are in order, and end at the floor. They are left out if they do not fit, or if
     /// the Application was switched meanwhile.

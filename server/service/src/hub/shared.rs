@@ -34,7 +34,8 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use presence_core::model::UserId;
@@ -87,6 +88,8 @@ pub(crate) struct SharedHub {
     identity: RwLock<Identity>,
     /// Held while this server joins again, which it does once at a time.
     joining: tokio::sync::Mutex<()>,
+    /// The users whose devices have left another server, which does not know it yet.
+    moved: Mutex<BTreeSet<UserId>>,
     time: Arc<DatabaseClock>,
     registry: Registry,
     lane: Lane,
@@ -120,6 +123,7 @@ impl SharedHub {
             ),
             identity: RwLock::new(Identity { epoch, node: node.id }),
             joining: tokio::sync::Mutex::default(),
+            moved: Mutex::default(),
             lane: Lane::default(),
             checks: CheckLog::default(),
             sight: Sight::new(clock.steady()),
@@ -162,8 +166,7 @@ impl SharedHub {
                 mailbox.admit(&Admissions(admissions));
                 self.registry.confirm(user, (&device, number));
                 if elsewhere {
-                    let notes = Notes { users: vec![user], ..Notes::default() };
-                    or_logged("a replaced connection is not announced", self.note(notes).await);
+                    self.announce_moved(&[user]).await;
                 }
                 Ok(connection)
             }
@@ -202,7 +205,7 @@ impl SharedHub {
         let outcome = self.change(user, Change::EndDevice { device: device.clone() }).await?;
         let Outcome::Ended(Some(admissions)) = outcome else { return Ok(None) };
         self.registry.close_device(user, device, CloseCode::EndedByUser);
-        self.note(Notes { users: vec![user], ..Notes::default() }).await?;
+        self.announce_moved(&[user]).await;
         Ok(Some(Admissions(admissions)))
     }
 
@@ -275,6 +278,20 @@ impl SharedHub {
     async fn change(&self, user: UserId, change: Change) -> Result<Outcome, StoreError> {
         let reply = self.lane.submit(user, change);
         self.store.in_time(async { reply.await.unwrap_or(Err(StoreError::Stopped)) }).await
+    }
+
+    /// Lets the other servers look at the connections of users whose devices have left them. What
+    /// could not be written is written later.
+    async fn announce_moved(&self, users: &[UserId]) {
+        let users: Vec<UserId> = {
+            let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            moved.extend(users);
+            std::mem::take(&mut *moved).into_iter().collect()
+        };
+        let written = self.note(Notes { users: users.clone(), ..Notes::default() }).await;
+        if or_logged("replaced connections are not announced", written).is_none() {
+            self.moved.lock().unwrap_or_else(PoisonError::into_inner).extend(users);
+        }
     }
 
     async fn note(&self, notes: Notes) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 /// The maximum number of announcements that are taken together.
 const TOGETHER: usize = 100;
 
-/// What the database has announced.
+/// The announcements that have arrived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announced {
     /// Set if there are new notes for all servers.

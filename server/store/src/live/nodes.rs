@@ -148,8 +148,8 @@ impl Live {
         read_epoch(self.read()).await
     }
 
-    /// Returns true if the epoch lasts, and the server was not declared dead in it. It is so also for
-    /// all that was read before the call.
+    /// Returns true if the epoch lasts, and the server was not declared dead in it. It is so also
+    /// for all that was read before the call.
     ///
     /// # Errors
     ///
@@ -234,6 +234,17 @@ impl Live {
         // A batch of the server that has looked at its state before holds this lock in common.
         execute(self.write(), "SELECT pg_advisory_xact_lock($1)", [node.into()]).await?;
         Ok(())
+    }
+
+    /// Removes the numbers of sockets of servers that are removed. One can be written late.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn remove_old_sockets(&self) -> Result<(), StoreError> {
+        let sql = "DELETE FROM live_sockets s \
+                   WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = s.node)";
+        execute(self.write(), sql, []).await.map(drop)
     }
 
     /// Removes a server that holds no connection any more.

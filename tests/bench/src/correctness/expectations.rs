@@ -1,4 +1,4 @@
-//! What Applications must show of the users, by what their devices were answered.
+//! The state of the users that Applications must be shown, by what their devices were answered.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-/// What an Application shows of a user. The text of each report is its number, so that no two
+/// The state of a user as an Application is shown it. The text of each report is its number, so that no two
 /// reports of a user look alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Shown {
@@ -45,7 +45,7 @@ impl Shown {
     }
 }
 
-/// What is known of a user.
+/// The facts that are known of a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     /// The state after the last report that was answered with OK.
@@ -65,7 +65,7 @@ struct Notifications {
     received: HashSet<String>,
 }
 
-/// What is known of all users.
+/// The facts that are known of all users.
 pub(crate) struct Expectations {
     users: Vec<Mutex<Expected>>,
     changes: AtomicU64,

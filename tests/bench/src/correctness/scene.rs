@@ -1,4 +1,4 @@
-//! What all tasks of a run share: the ways to the servers, the Applications, the users, and whether
+//! The things that all tasks of a run share: the ways to the servers, the Applications, the users, and whether
 //! there is traffic.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ pub(crate) const APPS: usize = 2;
 /// The time after which a client gives up a socket that does not answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Whether there is traffic.
+/// The phase of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Devices report, and come and go.
@@ -26,7 +26,7 @@ pub(crate) enum Phase {
     Rest,
 }
 
-/// What all tasks of a run share.
+/// The things that all tasks of a run share.
 pub(crate) struct Scene {
     /// The addresses at which devices connect.
     pub(crate) doors: Vec<SocketAddr>,

@@ -53,7 +53,7 @@ impl ToldVersions {
     }
 }
 
-/// What a watcher was told.
+/// The updates that a watcher was told.
 pub(crate) struct Record {
     pub(crate) users: Vec<SeenUser>,
     pub(crate) updates: u64,

@@ -6,13 +6,12 @@ use std::time::Duration;
 use presence_core::roster::ViewChange;
 use presence_core::{GrantSet, LogLimit, UserId};
 use presence_protocol::{AppId, Puid};
-use presence_store::{Applied, LiveError, Notes, RosterChange, SharedRoster, StoreError};
+use presence_store::{Applied, LiveError, RosterChange, SharedRoster, StoreError};
 use tokio::time::sleep;
 
 use super::change::{Change, Context, Outcome};
 use super::lane::Waiting;
 use super::{Identity, SharedHub};
-use crate::errors::or_logged;
 
 /// The shortest time between the beginnings of two batches. Larger batches cost less for each
 /// change.
@@ -42,6 +41,7 @@ impl SharedHub {
             }
             let begun = self.clock.steady();
             self.write(batch, &mut failures).await;
+            self.lane.end_batch();
             let elapsed = self.clock.steady() - begun;
             sleep(INTERVAL.saturating_sub(elapsed)).await;
         }
@@ -57,7 +57,8 @@ impl SharedHub {
         let mut known: HashMap<UserId, (i64, SharedRoster)> = HashMap::new();
         for (user, waiting) in &mut users {
             let Some((rev, roster)) = self.registry.roster(*user) else { continue };
-            if !waiting.iter_mut().fold(false, |any, it| it.begin_restore(&roster) || any) {
+            let restores = waiting.iter_mut().filter_map(|it| it.begin_restore(&roster)).count();
+            if restores == 0 {
                 known.insert(*user, (rev, (*roster).clone()));
             }
         }
@@ -80,8 +81,7 @@ impl SharedHub {
                             moved.push(user);
                         }
                     }
-                    let notes = Notes { users: moved, ..Notes::default() };
-                    or_logged("a replaced connection is not announced", self.note(notes).await);
+                    self.announce_moved(&moved).await;
                 }
                 Err(LiveError::OtherEpoch | LiveError::DeclaredDead) => {
                     known.clear();

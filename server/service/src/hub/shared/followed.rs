@@ -134,6 +134,7 @@ impl FollowedStreams {
             loop {
                 let new = self.live.entries_after(&[(app, stream.head())]).await?;
                 if new.is_empty() {
+                    stream.forget_log();
                     return Ok(Some(stream));
                 }
                 let new = new.into_iter().map(|(_, entry)| entry).collect();

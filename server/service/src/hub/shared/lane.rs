@@ -28,17 +28,17 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Returns true if it connects a device whose socket is gone. Made late, it would replace a newer
-    /// connection at another server.
+    /// Returns true if it connects a device whose socket is gone. Made late, it would replace a
+    /// newer connection at another server.
     pub(super) fn is_abandoned(&self) -> bool {
         matches!(self.change, Change::Connect { .. }) && self.reply.is_closed()
     }
 
-    /// Sets the roster with the connections to be put back, if this is such a change.
-    pub(super) fn begin_restore(&mut self, roster: &SharedRoster) -> bool {
-        let Change::Restore { earlier, .. } = &mut self.change else { return false };
-        earlier.get_or_insert_with(|| Box::new(roster.clone()));
-        true
+    /// Returns the roster with the connections to be put back, if this is such a change. It is the
+    /// given one at first.
+    pub(super) fn begin_restore(&mut self, roster: &SharedRoster) -> Option<&SharedRoster> {
+        let Change::Restore { earlier, .. } = &mut self.change else { return None };
+        Some(earlier.get_or_insert_with(|| Box::new(roster.clone())))
     }
 }
 
@@ -49,6 +49,8 @@ struct Queue {
     /// are no more than users with a connection.
     restores: VecDeque<Waiting>,
     others: VecDeque<Waiting>,
+    /// Set while a batch is being written.
+    is_writing: bool,
 }
 
 /// The changes that wait.
@@ -89,7 +91,7 @@ impl Lane {
         let mut waiting = self.lock();
         for change in changes.into_iter().rev() {
             let is_restore = matches!(change.change, Change::Restore { .. });
-            let Queue { restores, others } = &mut *waiting;
+            let Queue { restores, others, .. } = &mut *waiting;
             if is_restore { restores.push_front(change) } else { others.push_front(change) }
         }
         drop(waiting);
@@ -106,10 +108,10 @@ impl Lane {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Returns true if no change waits.
+    /// Returns true if no change waits or is being written.
     pub(super) fn is_empty(&self) -> bool {
         let waiting = self.lock();
-        waiting.restores.is_empty() && waiting.others.is_empty()
+        waiting.restores.is_empty() && waiting.others.is_empty() && !waiting.is_writing
     }
 
     /// Records whether the database fails.
@@ -120,11 +122,17 @@ impl Lane {
     /// Takes the changes of a batch.
     pub(super) fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
-        let Queue { restores, others } = &mut *waiting;
+        let Queue { restores, others, is_writing } = &mut *waiting;
+        *is_writing = !restores.is_empty() || !others.is_empty();
         let first = restores.len().min(MAX_BATCH);
         // Others wait for all connections that are put back.
         let count = if first < restores.len() { 0 } else { others.len().min(MAX_BATCH - first) };
         restores.drain(..first).chain(others.drain(..count)).collect()
+    }
+
+    /// Records that a batch was written, or put back.
+    pub(super) fn end_batch(&self) {
+        self.lock().is_writing = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

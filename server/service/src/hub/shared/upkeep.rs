@@ -53,11 +53,12 @@ impl SharedHub {
                     sleep(Duration::from_millis(20)).await;
                 }
             };
-            tokio::time::timeout(LEAVE, ended).await.ok();
-            // The last batch may be on its way.
-            sleep(Duration::from_millis(20)).await;
+            let is_in_time = tokio::time::timeout(LEAVE, ended).await.is_ok();
             or_logged("checks are not written", self.checks.write(&self.live).await);
-            self.leave().await;
+            // The others end the connections that this server could not end.
+            if is_in_time {
+                self.leave().await;
+            }
         };
         tokio::select! {
             () = work => {}
@@ -77,6 +78,7 @@ impl SharedHub {
         loop {
             ticks.tick().await;
             or_logged("grace times are not ended", self.end_grace_times().await);
+            self.announce_moved(&[]).await;
             let delay = self.settings.limits.update_delay;
             if !delay.is_zero() {
                 or_logged("changes wait too long", self.live.show_waiting(delay).await);
@@ -110,6 +112,7 @@ impl SharedHub {
         self.live.remove_notes(now - NOTES_KEPT).await?;
         self.live.remove_expired_values(now).await?;
         self.live.remove_rests().await?;
+        self.live.remove_old_sockets().await?;
         self.live.keep_checks().await?;
         self.followed.forget_unread();
         Ok(())

@@ -1,5 +1,5 @@
-//! Users with grants for 3 of many Applications, each followed at every server, whose devices report
-//! another status as soon as the last one was answered.
+//! Users with grants for 3 of many Applications, each followed at every server. Their devices
+//! report another status as soon as the last one was answered.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(crate) struct ChangeRound {
     pub(crate) p99: f64,
     /// The CPU time of PostgreSQL for each change, in microseconds.
     pub(crate) database_micros: f64,
-    /// That of all servers together.
+    /// The CPU time of all servers together, for each change.
     pub(crate) server_micros: f64,
 }
 

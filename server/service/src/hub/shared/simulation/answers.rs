@@ -116,23 +116,12 @@ impl World {
         (is_done, now): (bool, usize),
     ) {
         let grant = &mut self.grants[user][app];
-        let after = |before: &Option<(Puid, bool)>| match (change, before) {
-            (GrantChange::Grant(puid), None) => Some((puid, false)),
-            (GrantChange::Grant(_), Some(known)) => Some(*known),
-            (GrantChange::Pause(paused), Some((puid, _))) => Some((*puid, paused)),
-            (GrantChange::Pause(_), None) | (GrantChange::Revoke, _) => None,
-        };
-        let mut states: Vec<_> = grant.states.iter().map(after).collect();
         let last = grant.states.iter().flatten().map(|it| it.0).next();
-        if is_done && matches!(change, GrantChange::Pause(true) | GrantChange::Revoke) {
+        grant.change(change, is_done);
+        let hides = matches!(change, GrantChange::Pause(true) | GrantChange::Revoke);
+        if is_done && hides && grant.late.is_empty() {
             grant.hidden = last.map(|puid| (puid, now));
         }
-        if !is_done {
-            states.extend(grant.states.iter().copied());
-        }
-        states.sort_unstable();
-        states.dedup();
-        grant.states = states;
         for device in user * DEVICES.len()..(user + 1) * DEVICES.len() {
             let device = &mut self.devices[device];
             device.sockets.iter_mut().for_each(|socket| socket.may_repeat = true);

@@ -84,7 +84,13 @@ impl Application {
                 match parse_frame(frame).map_err(|error| error.to_string())? {
                     ServerToAppService::Stream(frame) => self.take(frame, shown)?,
                     ServerToAppService::Stale(is_stale) => self.is_stale = is_stale,
-                    _ => return Err(format!("an unknown frame {frame}")),
+                    ServerToAppService::AuthOk
+                    | ServerToAppService::Notified(..)
+                    | ServerToAppService::Queried(..)
+                    | ServerToAppService::Error(..)
+                    | ServerToAppService::Unknown => {
+                        return Err(format!("an unknown frame {frame}"));
+                    }
                 }
             }
         }

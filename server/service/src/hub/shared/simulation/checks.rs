@@ -49,6 +49,7 @@ impl Run {
                 let grant = &mut self.world.grants[user][app];
                 let (is_known, states) = (grant.states.contains(&found), grant.states.clone());
                 grant.states = vec![found];
+                grant.late.clear();
                 let problem = format!("the grant is {found:?} and not one of {states:?}");
                 self.checked(if is_known { Ok(()) } else { Err(problem) });
             }

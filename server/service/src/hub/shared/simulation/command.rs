@@ -24,6 +24,18 @@ pub(super) enum GrantChange {
     Revoke,
 }
 
+impl GrantChange {
+    /// Returns the state of a grant after the change.
+    pub(super) fn apply(self, before: Option<(Puid, bool)>) -> Option<(Puid, bool)> {
+        match (self, before) {
+            (Self::Grant(puid), None) => Some((puid, false)),
+            (Self::Grant(_), Some(known)) => Some(known),
+            (Self::Pause(paused), Some((puid, _))) => Some((puid, paused)),
+            (Self::Pause(_), None) | (Self::Revoke, _) => None,
+        }
+    }
+}
+
 /// A command that has no answer yet. Users, devices and Applications are named by their places.
 #[derive(Debug, Clone)]
 pub(super) enum Command {

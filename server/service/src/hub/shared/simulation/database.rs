@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use presence_test_postgres::Cluster;
 
-use super::wire::{Reply, ReplyReader, simple_query, startup};
+use super::wire::{DatabaseReply, ReplyReader, simple_query, startup};
 
 /// The time after which a statement that has not ended may wait for a lock.
 const PATIENCE: Duration = Duration::from_millis(4);
@@ -33,7 +33,7 @@ pub(super) struct Upstream {
 
 /// The end of a wait for a reply.
 pub(super) enum Received {
-    Reply(Reply),
+    Reply(DatabaseReply),
     /// There is none yet.
     Nothing,
     /// The database has ended the connection.
@@ -68,7 +68,7 @@ impl Upstream {
     }
 
     /// Runs statements, however long it takes.
-    pub(super) fn run(&mut self, bytes: &[u8]) -> Reply {
+    pub(super) fn run(&mut self, bytes: &[u8]) -> DatabaseReply {
         self.send(bytes);
         loop {
             match self.receive() {
@@ -103,7 +103,7 @@ impl Database {
     }
 
     /// Opens a connection with the first request of a client. Returns it with the reply.
-    pub(super) fn connect(startup: &[u8]) -> (Upstream, Reply) {
+    pub(super) fn connect(startup: &[u8]) -> (Upstream, DatabaseReply) {
         let (mut upstream, reply) = connect(startup);
         // The times of the servers' settings are those of the run.
         let sql = "SET statement_timeout = 0; SET lock_timeout = 0; \
@@ -161,7 +161,7 @@ fn cluster() -> &'static Cluster {
     })
 }
 
-fn connect(startup: &[u8]) -> (Upstream, Reply) {
+fn connect(startup: &[u8]) -> (Upstream, DatabaseReply) {
     let socket: PathBuf = cluster().folder().join(format!(".s.PGSQL.{}", cluster().port()));
     let stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

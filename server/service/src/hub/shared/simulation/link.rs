@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use tokio::net::UnixStream;
 
 use super::database::{Database, Received, Upstream};
-use super::wire::{Reply, Request, RequestKind, RequestReader, ready};
+use super::wire::{DatabaseReply, Request, RequestKind, RequestReader, ready};
 
 /// A connection of a server.
 pub(super) struct Link {
@@ -111,7 +111,7 @@ impl Link {
     }
 
     /// Notes the reply to a request. The server gets it unless it is lost.
-    pub(super) fn finish(&mut self, request: &Request, reply: Reply, now: u64) {
+    pub(super) fn finish(&mut self, request: &Request, reply: DatabaseReply, now: u64) {
         if request.label.starts_with("LISTEN") {
             self.listens = true;
         } else if request.label.starts_with("UNLISTEN") {

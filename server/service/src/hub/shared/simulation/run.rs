@@ -17,7 +17,7 @@ use super::world::{APPS, InFlight, SERVERS, TWINS, USERS, World};
 /// The time at which runs begin.
 const BEGIN: u64 = 1_800_000_000_000;
 
-/// What may go wrong between two rests, each in how many of a thousand steps.
+/// The faults between two rests, each in so many of a thousand steps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Faults {
     pub(super) statement: usize,
@@ -105,10 +105,10 @@ impl Run {
     ) {
         self.network.events.add(|| format!("{server}: {}", describe(&command)));
         let begun = self.network.events.steps;
-        match command {
-            Command::Open { device, .. } => self.world.devices[device].last_open = begun,
-            Command::End { device } => self.world.devices[device].last_end = begun,
-            _ => {}
+        if let Command::Open { device, .. } = command {
+            self.world.devices[device].last_open = begun;
+        } else if let Command::End { device } = command {
+            self.world.devices[device].last_end = begun;
         }
         self.world.start((server, begun), command, work);
     }
@@ -124,6 +124,9 @@ impl Run {
 
     /// Starts another server.
     pub(super) async fn start_server(&mut self) {
+        // A server that gets no answers may hold a lock that the new one needs.
+        self.cut_off.retain(|_, (_, only_answers)| !*only_answers);
+        self.note_cut_off();
         // No two servers start at the same time, by which the database sorts them.
         self.advance(1).await;
         self.last_server += 1;

@@ -8,6 +8,7 @@ use super::application::Application;
 use super::command::{Answer, Command, GrantChange};
 use super::network::Fate;
 use super::run::{Faults, Run};
+use super::server::SimulatedServer;
 use super::world::{
     APPS, DEVICES, SERVERS, SentNotification, TWINS, USERS, app_of, device_name, user_of,
 };
@@ -113,8 +114,9 @@ impl Run {
     }
 
     fn disturb_database(&mut self) {
-        self.collect_receipts();
+        // A server that begins an epoch holds locks that a reader would wait for.
         self.network.close_where(|_| true);
+        self.collect_receipts();
         if self.rng.below(3) == 0 {
             self.network.events.add(|| "the database restarts".to_owned());
             return;
@@ -214,8 +216,8 @@ impl Run {
         }
         let Some(socket) = known.socket() else { return };
         let (server, id) = (socket.server, socket.id);
-        let named = only.map(|app| vec![self.world.apps[app]]);
-        let work = socket.connection.report(view.clone(), named);
+        let ids = only.map(|app| vec![self.world.apps[app]]);
+        let work = socket.connection.report(view.clone(), ids);
         known.is_busy = true;
         let work = async move { work.await.into() };
         self.start_command(server, Command::Report { device, socket: id, view, only }, work);
@@ -342,7 +344,7 @@ impl Run {
             if self.rng.below(10) == 0 {
                 self.close_one_of(server);
             }
-            let is_over = self.servers.get_mut(&server).is_some_and(|it| it.has_stopped());
+            let is_over = self.servers.get_mut(&server).is_some_and(SimulatedServer::has_stopped);
             if is_over {
                 self.network.events.add(|| format!("{server}: has stopped"));
                 self.servers.remove(&server);

@@ -45,7 +45,7 @@ impl RequestReader {
             let length = number(self.buffer.get(..4)?);
             self.buffer.get(..length)?;
             self.has_started = true;
-            return Some(self.cut(length, RequestKind::Startup, String::new()));
+            return Some(self.cut(length, RequestKind::Startup, ""));
         }
         let (mut at, mut kind, mut label) = (0, RequestKind::Ping, String::new());
         loop {
@@ -56,7 +56,7 @@ impl RequestReader {
             match tag {
                 b'Q' => {
                     label = text(body).0;
-                    return Some(self.cut(at, RequestKind::Statement, label));
+                    return Some(self.cut(at, RequestKind::Statement, &label));
                 }
                 b'P' => {
                     let (name, rest) = text(body);
@@ -68,14 +68,14 @@ impl RequestReader {
                     label = self.statements.get(&statement).cloned().unwrap_or_default();
                 }
                 b'E' => kind = RequestKind::Statement,
-                b'S' => return Some(self.cut(at, kind, label)),
-                b'X' => return Some(self.cut(at, RequestKind::End, label)),
+                b'S' => return Some(self.cut(at, kind, &label)),
+                b'X' => return Some(self.cut(at, RequestKind::End, &label)),
                 _ => {}
             }
         }
     }
 
-    fn cut(&mut self, length: usize, kind: RequestKind, statement: String) -> Request {
+    fn cut(&mut self, length: usize, kind: RequestKind, statement: &str) -> Request {
         let bytes = self.buffer.drain(..length).collect();
         let words: Vec<&str> = statement.split_whitespace().collect();
         let label: String = words.join(" ").chars().take(60).collect();
@@ -87,7 +87,7 @@ impl RequestReader {
 
 /// The reply of the database to a request.
 #[derive(Default)]
-pub(super) struct Reply {
+pub(super) struct DatabaseReply {
     /// The bytes for the client.
     pub(super) bytes: Vec<u8>,
     /// The announcements that have come with it.
@@ -106,12 +106,12 @@ pub(super) struct Reply {
 #[derive(Default)]
 pub(super) struct ReplyReader {
     buffer: Vec<u8>,
-    reply: Reply,
+    reply: DatabaseReply,
 }
 
 impl ReplyReader {
     /// Adds bytes of the database. Returns the reply if it is complete.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> Option<Reply> {
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Option<DatabaseReply> {
         self.buffer.extend_from_slice(bytes);
         let mut at = 0;
         let mut is_complete = false;
@@ -129,7 +129,7 @@ impl ReplyReader {
     }
 }
 
-impl Reply {
+impl DatabaseReply {
     /// Notes a message. Returns true if it is the last one.
     fn note(&mut self, message: &[u8]) -> bool {
         let (tag, body) = (message[0], &message[5..]);
@@ -140,8 +140,8 @@ impl Reply {
         self.bytes.extend_from_slice(message);
         match tag {
             b'E' => {
-                let fields = body.split(|byte| *byte == 0);
-                let code = fields.filter_map(|field| field.strip_prefix(b"C")).next();
+                let mut fields = body.split(|byte| *byte == 0);
+                let code = fields.find_map(|field| field.strip_prefix(b"C"));
                 self.error = code.map(|code| String::from_utf8_lossy(code).into_owned());
             }
             b'K' => self.pid = Some(i32::try_from(number(&body[..4])).unwrap()),

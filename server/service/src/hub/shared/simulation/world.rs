@@ -9,7 +9,7 @@ use presence_store::Store;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::application::{Application, ShownViews};
-use super::command::{Answer, Command, DOMAIN};
+use super::command::{Answer, Command, DOMAIN, GrantChange};
 use super::device::SimulatedDevice;
 use super::rng::SeededRng;
 
@@ -28,6 +28,8 @@ pub(super) type KnownGrant = Option<(Puid, bool)>;
 /// A grant.
 pub(super) struct SimulatedGrant {
     pub(super) states: Vec<KnownGrant>,
+    /// The changes that failed, which may still be done until the next rest.
+    pub(super) late: Vec<GrantChange>,
     /// The step since which it is known that the Application sees nothing under this PUID.
     pub(super) hidden: Option<(Puid, usize)>,
 }
@@ -70,6 +72,29 @@ pub(super) struct World {
     pub(super) emptied_at: Option<usize>,
     /// Set while nothing goes wrong.
     pub(super) is_calm: bool,
+}
+
+impl SimulatedGrant {
+    /// Notes a change, before or after which those that failed may be done.
+    pub(super) fn change(&mut self, change: GrantChange, is_done: bool) {
+        let before = if is_done { Vec::new() } else { self.states.clone() };
+        if !is_done {
+            self.late.push(change);
+        }
+        let after = self.states.iter().map(|state| change.apply(*state));
+        self.states = after.chain(before).collect();
+        loop {
+            let late = self.late.iter();
+            let more = late.flat_map(|late| self.states.iter().map(|state| late.apply(*state)));
+            let more: Vec<KnownGrant> = more.filter(|it| !self.states.contains(it)).collect();
+            if more.is_empty() {
+                break;
+            }
+            self.states.extend(more);
+            self.states.sort_unstable();
+            self.states.dedup();
+        }
+    }
 }
 
 /// Returns the user of a device.
@@ -115,7 +140,7 @@ impl World {
             keys.push(store.insert_key(id, ("key", digest), now, 9).await.unwrap().unwrap().id);
             apps.push(id);
         }
-        let grant = || SimulatedGrant { states: vec![None], hidden: None };
+        let grant = || SimulatedGrant { states: vec![None], late: Vec::new(), hidden: None };
         Self {
             users,
             apps,
