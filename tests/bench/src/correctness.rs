@@ -14,6 +14,7 @@ mod fault;
 mod sender;
 mod watcher;
 
+mod database_fault;
 mod scene;
 mod sites;
 

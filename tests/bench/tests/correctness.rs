@@ -1,6 +1,5 @@
 //! A short run of the correctness check on two servers: times, and rounds with a killed server and
 //! failures of PostgreSQL. Unlike a benchmark it has a verdict at any speed.
-#![expect(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 use std::process::Command;
 

@@ -138,13 +138,11 @@ impl SimulatedDevice {
                 _ = self.phase.changed() => return true,
                 () = tokio::time::sleep_until(end) => return false,
             };
-            match received {
-                Ok(frame) => self.take_notifications(&frame).await,
-                Err(_) => {
-                    self.lose();
-                    return true;
-                }
-            }
+            let Ok(frame) = received else {
+                self.lose();
+                return true;
+            };
+            self.take_notifications(&frame).await;
         }
     }
 

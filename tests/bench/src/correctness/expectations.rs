@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-/// The state of a user as an Application is shown it. The text of each report is its number, so that no two
-/// reports of a user look alike.
+/// The state of a user as an Application is shown it. The text of each report is its number, so
+/// that no two reports of a user look alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Shown {
     Offline,

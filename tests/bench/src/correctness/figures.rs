@@ -63,7 +63,7 @@ pub(crate) async fn measure(
         losses(stage, users).await,
         returns(stage, users, rng).await,
     ];
-    if stage.sites.sites.len() > 1 {
+    if stage.sites.all.len() > 1 {
         rows.push(kill(stage, users).await);
     }
     rows
@@ -137,7 +137,7 @@ async fn kill(stage: &mut Stage, users: usize) -> TimedRow {
     };
     let before: u64 = watchers.iter().map(departures).sum();
     let begun = Instant::now();
-    stage.sites.sites[0].server.kill().await;
+    stage.sites.all[0].server.kill().await;
     let mut times = Vec::new();
     for user in 0..users {
         times.extend(until(watchers, user, Shown::Offline, begun).await);
@@ -145,7 +145,7 @@ async fn kill(stage: &mut Stage, users: usize) -> TimedRow {
     let wanted = (users * watchers.len()) as u64;
     let told = watchers.iter().map(departures).sum::<u64>() - before;
     drop(sockets);
-    stage.sites.sites[0].server.restart_in_place().await;
+    stage.sites.all[0].server.restart_in_place().await;
     for user in 0..users {
         until(&stage.watchers, user, Shown::Offline, Instant::now()).await;
     }

@@ -52,7 +52,7 @@ impl RunOptions {
                     let servers = arguments.next()?.split(',').map(|it| it.parse().ok());
                     options.servers = servers.collect::<Option<_>>()?;
                 }
-                "--only" => options.only = arguments.next()?.to_owned(),
+                "--only" => arguments.next()?.clone_into(&mut options.only),
                 "--users" => options.users = arguments.next()?.parse().ok()?,
                 "--changes" => options.changes = arguments.next()?.parse().ok()?,
                 "--seed" => options.seed = arguments.next()?.parse().ok()?,

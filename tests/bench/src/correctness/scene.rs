@@ -1,5 +1,5 @@
-//! The things that all tasks of a run share: the ways to the servers, the Applications, the users, and whether
-//! there is traffic.
+//! The things that all tasks of a run share: the ways to the servers, the Applications, the users,
+//! and whether there is traffic.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -23,7 +23,7 @@ pub(crate) struct Site {
 
 /// The servers of a run.
 pub(crate) struct Sites {
-    pub(crate) sites: Vec<Site>,
+    pub(crate) all: Vec<Site>,
     /// The database that they share.
     pub(crate) database: Option<Database>,
     /// The one before a standby took over, which nobody uses.
@@ -49,14 +49,14 @@ impl Sites {
             let server = Server::start(options().with_database(&url)).await;
             sites.push(Site::of(server, Some(proxy)).await);
         }
-        Self { sites, database: Some(database), former: None }
+        Self { all: sites, database: Some(database), former: None }
     }
 
     /// Lets a standby take over. The database of before goes on for some time, and is not used.
     pub(crate) async fn fail_over(&mut self) {
         let Some(database) = &self.database else { return };
         let standby = database.apart(Database::fail_over).await;
-        for proxy in self.sites.iter().filter_map(|site| site.database.as_ref()) {
+        for proxy in self.all.iter().filter_map(|site| site.database.as_ref()) {
             proxy.forward_to_address(standby.address());
             proxy.reset();
         }
@@ -65,12 +65,12 @@ impl Sites {
 
     /// Returns the addresses at which devices connect.
     pub(crate) fn doors(&self) -> Vec<SocketAddr> {
-        self.sites.iter().map(|site| site.door.address()).collect()
+        self.all.iter().map(|site| site.door.address()).collect()
     }
 
     /// Returns the addresses of the servers.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.sites.iter().map(|site| site.server.address()).collect()
+        self.all.iter().map(|site| site.server.address()).collect()
     }
 }
 

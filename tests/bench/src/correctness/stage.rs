@@ -26,7 +26,7 @@ impl Stage {
     pub(crate) async fn start(servers: usize, options: &RunOptions) -> Self {
         let sites = Sites::start(servers).await;
         let ways = (sites.doors(), sites.addresses());
-        let scene = Arc::new(Scene::new(&sites.sites[0].server, ways, options).await);
+        let scene = Arc::new(Scene::new(&sites.all[0].server, ways, options).await);
         let told: Arc<[ToldVersions; APPS]> = Arc::default();
         let (mut tasks, mut watchers) = (JoinSet::new(), Vec::new());
         for address in &scene.servers {

@@ -87,8 +87,8 @@ impl ChangingUsers {
         ChangeRound {
             rate: count / clock,
             p99: p99(&mut millis),
-            server_micros: each(after.0 - before.0),
-            database_micros: each(after.1 - before.1),
+            server_micros: each(after.0.saturating_sub(before.0)),
+            database_micros: each(after.1.saturating_sub(before.1)),
         }
     }
 }
