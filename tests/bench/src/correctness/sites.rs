@@ -35,11 +35,7 @@ impl Sites {
     pub(crate) async fn start(count: usize) -> Self {
         if count == 1 {
             let server = Server::start(options()).await;
-            return Self {
-                sites: vec![Site::of(server, None).await],
-                database: None,
-                former: None,
-            };
+            return Self { all: vec![Site::of(server, None).await], database: None, former: None };
         }
         let database = Database::start(&["max_connections = 100"]);
         let mut sites = Vec::with_capacity(count);
