@@ -148,15 +148,12 @@ async fn report(
             socket.send(&frame).await.ok()?;
             socket.receive_soon().await.ok()
         };
-        match answered.await {
-            Some(answer) => {
-                assert_eq!(answer["result"], "OK", "{answer}");
-                count.send_replace(number);
-            }
-            None => {
-                socket = None;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
+        let Some(answer) = answered.await else {
+            socket = None;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        assert_eq!(answer["result"], "OK", "{answer}");
+        count.send_replace(number);
     }
 }
