@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 
 use crate::system;
 use fault::Fault;
+use figures::TimedRow;
 use options::RunOptions;
 use results::RunResults;
 use stage::Stage;
@@ -61,7 +62,10 @@ async fn run_with(servers: usize, options: &RunOptions) -> RunResults {
     let mut rng = SeededRng::new(options.seed);
     let mut stage = Stage::start(servers, options).await;
     eprintln!("measuring times with {servers} server(s)");
-    let rows = figures::measure(&mut stage, options.samples, &mut rng).await;
+    let mut rows = figures::measure(&mut stage, options.samples, &mut rng).await;
+    if options.is_short {
+        rows = rows.into_iter().map(TimedRow::without_longest).collect();
+    }
     stage.populate(&mut rng);
     let mut rounds = Vec::new();
     loop {
