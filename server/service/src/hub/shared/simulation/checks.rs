@@ -29,7 +29,11 @@ impl Run {
         let checked = self.check_logs();
         self.checked(checked);
         self.check_notifications();
-        self.world.emptied_at = None;
+        if self.world.emptied_at.take().is_some() {
+            // The live tables kept the visibility of lost devices too.
+            let lost = self.world.devices.iter_mut().filter(|device| device.sockets.is_empty());
+            lost.for_each(|device| device.forget_visibility(false));
+        }
     }
 
     /// Checks that the grants are as they were answered. From then on they are known.
