@@ -90,8 +90,9 @@ fn common_settings(settings: &ServiceSettings) -> CommonSettings {
     common.insert("receipt_hold_seconds", &seconds(settings.receipt_hold));
     common.insert("update_delay_seconds", &seconds(settings.update_delay));
     common.insert("dev", &settings.development.to_string());
+    common.insert("public_url", &settings.common_public_url);
     for (name, value) in &settings.further_common {
-        common.insert(name, value);
+        common.insert_changing(name, value);
     }
     common
 }

@@ -9,8 +9,10 @@ use presence_core::stream::Retention;
 pub struct ServiceSettings {
     /// Development mode: loopback domains, `http` on loopback, test keys.
     pub development: bool,
-    /// The further settings that all servers of a database must share: their names and values,
-    /// without secrets.
+    /// The public URL for comparison with other servers of a database.
+    pub common_public_url: String,
+    /// The further settings that should be the same at all servers of a database, and may differ
+    /// while servers are restarted: their names and values, without secrets.
     pub further_common: Vec<(&'static str, String)>,
     /// The lifetime of a session.
     pub session: Duration,

@@ -12,6 +12,7 @@ pub(crate) fn settings() -> ServiceSettings {
     let hour = Duration::from_hours(1);
     ServiceSettings {
         development: false,
+        common_public_url: String::new(),
         further_common: Vec::new(),
         session: hour,
         session_ends_with_assertion: false,

@@ -7,15 +7,18 @@ use super::values::origin;
 const NOT_SET: &str = "not set";
 
 impl Settings {
-    /// Returns the public URL, if one is set, and the issuers, with their names in the settings
-    /// file. No secret is among them, and their order does not count.
-    pub(super) fn common(&self) -> Vec<(&'static str, String)> {
-        // Without one, it follows from the address of each server.
-        let public_url = origin(&self.public_url).map_or(NOT_SET.to_owned(), String::from);
+    /// Returns the public URL, if one is set. Without one, it follows from the address of each
+    /// server.
+    pub(super) fn common_public_url(&self) -> String {
+        origin(&self.public_url).map_or(NOT_SET.to_owned(), String::from)
+    }
+
+    /// Returns the issuers, with their names in the settings file. No secret is among them, and
+    /// their order does not count.
+    pub(super) fn common_issuers(&self) -> Vec<(&'static str, String)> {
         let oidc = self.oidc_issuers.as_slice().iter();
         let oidc = oidc.map(|issuer| format!("{} {}", issuer.name, issuer.issuer)).collect();
         vec![
-            ("public_url", public_url),
             ("browserid_issuers", list(self.browserid_issuers.clone())),
             ("browserid_trusted_issuers", list(self.browserid_trusted_issuers.clone())),
             ("browserid_allowed_issuers", list(self.browserid_allowed_issuers.clone())),
@@ -53,8 +56,10 @@ mod tests {
             browserid_issuers: vec!["a.example".to_owned(), "b.example".to_owned()],
             ..one.clone()
         };
-        assert_eq!(one.common(), other.common());
-        assert!(!format!("{:?}", one.common()).contains("hidden"));
-        assert_ne!(one.common(), Settings::default().common());
+        assert_eq!(one.common_public_url(), other.common_public_url());
+        assert_ne!(one.common_public_url(), Settings::default().common_public_url());
+        assert_eq!(one.common_issuers(), other.common_issuers());
+        assert!(!format!("{:?}", one.common_issuers()).contains("hidden"));
+        assert_ne!(one.common_issuers(), Settings::default().common_issuers());
     }
 }

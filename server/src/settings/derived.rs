@@ -67,7 +67,8 @@ impl Settings {
     pub fn service_settings(&self) -> ServiceSettings {
         ServiceSettings {
             development: self.dev,
-            further_common: self.common(),
+            common_public_url: self.common_public_url(),
+            further_common: self.common_issuers(),
             session: seconds(self.session_seconds),
             session_ends_with_assertion: self.session_ends_with_assertion,
             grace: seconds(self.grace_seconds),

@@ -98,11 +98,13 @@ impl Live {
         let settings = node.settings.to_text();
         let sql = "SELECT id, settings FROM nodes WHERE settings <> $1 AND id IN \
                    (SELECT id FROM live_nodes WHERE state < 2)";
+        let mut passing = None;
         for row in query(&txn, sql, [settings.clone().into()]).await? {
             let others = CommonSettings::parse(&row.try_get_by_index::<String>(1)?);
             if let Some(differences) = node.settings.differences(&others) {
                 return Ok(Joined::OtherSettings { node: row.try_get_by_index(0)?, differences });
             }
+            passing = passing.or(node.settings.passing_differences(&others));
         }
         let epoch = match read_epoch(&txn).await? {
             Some(epoch) => epoch,
@@ -114,6 +116,9 @@ impl Live {
         execute(&txn, sql, [id.into(), name.into(), version.into(), settings.into()]).await?;
         execute(&txn, "INSERT INTO live_nodes (id, state) VALUES ($1, 0)", [id.into()]).await?;
         txn.commit().await?;
+        if let Some(differences) = passing {
+            tracing::warn!(differences, "live.other_settings: restart all servers with the same");
+        }
         Ok(Joined::Epoch(epoch))
     }
 
