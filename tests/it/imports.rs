@@ -26,7 +26,7 @@ const WORKSPACE: [(&str, &[&str]); 13] = [
     ),
     ("presence-tests", &["presence-client", "presence-protocol", "presence-test-postgres"]),
     ("presence-test-postgres", &[]),
-    ("presence-bench", &["presence-client", "presence-tests"]),
+    ("presence-bench", &["presence-client", "presence-test-postgres", "presence-tests"]),
 ];
 
 /// Workspace crates whose external dependencies are exactly these.

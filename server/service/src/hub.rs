@@ -80,7 +80,7 @@ impl Hub {
                 mailbox.remove_loaded(&pending, loaded.up_to);
             }
             // The connection has its grants, and the database releases what was taken.
-            Self::Shared(_) => mailbox.note_own_load(pending),
+            Self::Shared(hub) => hub.note_own_load(user, mailbox, pending),
         }
     }
 

@@ -26,9 +26,24 @@ pub struct Mailbox {
     session: [u8; 32],
     renewal: Mutex<Renewal>,
     deliveries: Mutex<VecDeque<PendingDelivery>>,
-    /// The `seq` of each pending notification that was loaded, where several servers share
-    /// presence. `None` before the first load.
-    loaded: Mutex<Option<Vec<i64>>>,
+    /// The pending notifications that were loaded, where several servers share presence.
+    loaded: Mutex<Loaded>,
+}
+
+/// The pending notifications that were loaded for a connection.
+#[derive(Debug)]
+enum Loaded {
+    /// The connection itself has not loaded them yet. Set if there was a look meanwhile, which may
+    /// have found ones that the load does not.
+    NotYet { was_looked_at: bool },
+    /// The `seq` of each, in ascending order.
+    All(Vec<i64>),
+}
+
+impl Default for Loaded {
+    fn default() -> Self {
+        Self::NotYet { was_looked_at: false }
+    }
 }
 
 /// The maximum number of earlier sessions that a connection remembers.
@@ -197,21 +212,51 @@ impl Mailbox {
         });
     }
 
-    /// Records the `seq` of each pending notification, in ascending order, that a load of the
-    /// user has found. Returns those that no load has found before, which are to be posted; none
-    /// before the first load of the connection itself.
-    pub(crate) fn note_pending(&self, pending: Vec<i64>) -> Vec<i64> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = &mut *loaded else { return Vec::new() };
-        let new = pending.iter().copied().filter(|seq| known.binary_search(seq).is_err()).collect();
-        *known = pending;
-        new
+    /// Returns those of the pending notifications, by their `seq`, that no load has found before;
+    /// none before the first load of the connection itself.
+    pub(crate) fn unknown_of(&self, pending: &[i64]) -> Vec<i64> {
+        match &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) {
+            Loaded::NotYet { was_looked_at } => {
+                *was_looked_at = true;
+                Vec::new()
+            }
+            Loaded::All(known) => {
+                let is_unknown = |seq: &i64| known.binary_search(seq).is_err();
+                pending.iter().copied().filter(is_unknown).collect()
+            }
+        }
+    }
+
+    /// Records the `seq` of each pending notification, in ascending order, of which those in
+    /// `found` were read. Returns those that are to be posted. Those that are neither known nor
+    /// found stay unknown, so that another look finds them.
+    pub(crate) fn note_pending(
+        &self,
+        mut pending: Vec<i64>,
+        found: impl Fn(i64) -> bool,
+    ) -> Vec<i64> {
+        match &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) {
+            Loaded::NotYet { was_looked_at } => {
+                *was_looked_at = true;
+                Vec::new()
+            }
+            Loaded::All(known) => {
+                let is_known = |seq: &i64| known.binary_search(seq).is_ok();
+                let new = pending.iter().copied().filter(|seq| !is_known(seq) && found(*seq));
+                let new: Vec<i64> = new.collect();
+                pending.retain(|seq| is_known(seq) || found(*seq));
+                *known = pending;
+                new
+            }
+        }
     }
 
     /// Records the `seq` of each pending notification, in ascending order, that the connection has
-    /// loaded itself.
-    pub(crate) fn note_own_load(&self, pending: Vec<i64>) {
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
+    /// loaded itself. Returns true if another look is needed.
+    pub(crate) fn note_own_load(&self, pending: Vec<i64>) -> bool {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *loaded, Loaded::All(pending));
+        matches!(before, Loaded::NotYet { was_looked_at: true })
     }
 
     /// Returns the number of notifications.
@@ -348,6 +393,27 @@ mod tests {
         mailbox.expect_generation(&of("idp.example", 6));
         mailbox.end_expectation(true);
         assert_eq!(mailbox.generation(), Some(of("idp.example", 6)));
+    }
+
+    #[test]
+    fn a_look_before_the_load_of_the_connection_is_to_be_made_again() {
+        let mailbox = Mailbox::new(Arc::default(), [0; 32]);
+        assert!(mailbox.unknown_of(&[7]).is_empty());
+        assert!(mailbox.note_own_load(vec![1]), "the load may not have found 7");
+        assert_eq!(mailbox.unknown_of(&[1, 7]), [7]);
+        assert!(!Mailbox::new(Arc::default(), [0; 32]).note_own_load(vec![1]));
+    }
+
+    #[test]
+    fn a_notification_is_known_once_it_was_read_and_stays_unknown_after_an_error() {
+        let mailbox = Mailbox::new(Arc::default(), [0; 32]);
+        mailbox.note_own_load(vec![1, 2]);
+        // The notifications that were found could not be read.
+        assert_eq!(mailbox.unknown_of(&[2, 3, 4]), [3, 4]);
+        assert_eq!(mailbox.unknown_of(&[2, 3, 4]), [3, 4]);
+        assert_eq!(mailbox.note_pending(vec![2, 3, 4], |seq| seq == 3), [3]);
+        assert_eq!(mailbox.unknown_of(&[2, 3, 4]), [4]);
+        assert_eq!(mailbox.note_pending(vec![2, 3, 4], |_| true), [4], "3 is posted once");
     }
 
     #[test]

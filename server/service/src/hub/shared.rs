@@ -90,6 +90,10 @@ pub(crate) struct SharedHub {
     joining: tokio::sync::Mutex<()>,
     /// The users whose devices have left another server, which does not know it yet.
     moved: Mutex<BTreeSet<UserId>>,
+    /// The users whose notifications are to be looked at again.
+    unlooked: Mutex<BTreeSet<UserId>>,
+    /// Held while notifications are read for connections.
+    delivering: tokio::sync::Mutex<()>,
     time: Arc<DatabaseClock>,
     registry: Registry,
     lane: Lane,
@@ -124,6 +128,8 @@ impl SharedHub {
             identity: RwLock::new(Identity { epoch, node: node.id }),
             joining: tokio::sync::Mutex::default(),
             moved: Mutex::default(),
+            unlooked: Mutex::default(),
+            delivering: tokio::sync::Mutex::default(),
             lane: Lane::default(),
             checks: CheckLog::default(),
             sight: Sight::new(clock.steady()),

@@ -4,7 +4,7 @@
 //! Notes say where to look. After any doubt, such as a lost connection, a server looks everywhere.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use presence_core::UserId;
@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::SharedHub;
 use super::seats::Seat;
 use crate::errors::or_logged;
-use crate::mailbox::PendingDelivery;
+use crate::mailbox::{Mailbox, PendingDelivery};
 
 /// The time between two questions for what a server was not told.
 const POLL: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ impl SharedHub {
         reader: &mut NotesReader,
     ) -> Result<(), StoreError> {
         let Some(announced) = announced else {
+            self.deliver_again().await?;
             self.read_notes(reader).await?;
             return self.catch_up_all().await;
         };
@@ -223,29 +224,51 @@ impl SharedHub {
         if connections.is_empty() {
             return Ok(());
         }
+        let delivering = self.delivering.lock().await;
         let users: Vec<UserId> = connections.keys().copied().collect();
         let now = self.clock.now();
         let mut pending = self.store.pending_of(&users, now).await?;
         for (user, seats) in connections {
             let pending = pending.remove(&user).unwrap_or_default();
-            let news: Vec<(&Seat, Vec<i64>)> = seats
-                .iter()
-                .map(|seat| (seat, seat.mailbox.note_pending(pending.clone())))
-                .collect();
-            let wanted: BTreeSet<i64> = news.iter().flat_map(|(_, seqs)| seqs).copied().collect();
+            let wanted: BTreeSet<i64> =
+                seats.iter().flat_map(|seat| seat.mailbox.unknown_of(&pending)).collect();
             let wanted: Vec<i64> = wanted.into_iter().collect();
             let mut found = HashMap::new();
             for page in wanted.chunks(PENDING_PAGE) {
                 let page = self.store.pending_with_live_only(user, page, now).await?;
                 found.extend(page.into_iter().map(|it| (it.seq, Arc::new(it))));
             }
-            for (seat, seqs) in news {
-                for notification in seqs.iter().filter_map(|seq| found.get(seq)) {
+            for seat in seats {
+                // They are known only once they were read, so that an error loses none.
+                let new =
+                    seat.mailbox.note_pending(pending.clone(), |seq| found.contains_key(&seq));
+                for notification in new.iter().filter_map(|seq| found.get(seq)) {
                     let notification = Arc::clone(notification);
                     seat.mailbox.post(PendingDelivery { notification, resumed: true });
                     self.meters.deliveries.increment(1);
                 }
             }
+        }
+        drop(delivering);
+        Ok(())
+    }
+
+    /// Records the notifications that a connection has loaded itself. A look that came before it
+    /// is made again soon, since it may have been for one that the load did not find.
+    pub(in crate::hub) fn note_own_load(&self, user: UserId, mailbox: &Mailbox, seqs: Vec<i64>) {
+        if mailbox.note_own_load(seqs) {
+            self.unlooked.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+        }
+    }
+
+    /// Looks again at the notifications of users whose connections had not loaded them at the last
+    /// look.
+    async fn deliver_again(&self) -> Result<(), StoreError> {
+        let users =
+            std::mem::take(&mut *self.unlooked.lock().unwrap_or_else(PoisonError::into_inner));
+        let users: Vec<UserId> = users.into_iter().collect();
+        for users in users.chunks(USERS) {
+            self.deliver(users).await?;
         }
         Ok(())
     }

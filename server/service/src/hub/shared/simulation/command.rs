@@ -104,7 +104,7 @@ impl Service {
         let loaded = self.writer.load(user).await.ok()?;
         let first = loaded.pending.iter().map(|notification| notification.seq);
         let seqs: Vec<i64> = first.chain(loaded.later).collect();
-        mailbox.note_own_load(seqs.clone());
+        self.hub.note_own_load(user, &mailbox, seqs.clone());
         connection.report(view, None).await.ok()?;
         let ids = loaded.pending.iter().map(|notification| notification.id).collect();
         Some(OpenedSocket { connection, mailbox, waker, pending: (seqs, ids) })
