@@ -92,17 +92,17 @@ impl Registry {
         users.iter_mut().filter_map(begin).collect()
     }
 
-    /// Records that the connections of a user were put back. Those that were not, since the device
-    /// has connected elsewhere or was ended, are closed.
+    /// Records that the connections of a user were put back. Those that were not are closed.
     pub(super) fn end_restoring(&self, user: UserId, roster: &SharedRoster) {
         let mut users = self.lock();
         let Some(seats) = users.get_mut(&user) else { return };
         for seat in seats.seats.iter_mut().filter(|seat| seat.is_restoring) {
             seat.is_restoring = false;
-            match roster.connection_of(&seat.device) {
-                Some((number, _)) if number == ConnectionNumber(seat.number) => {}
-                Some(_) => seat.mailbox.close(CloseCode::Replaced),
-                None => seat.mailbox.close(CloseCode::EndedByUser),
+            let put_back = roster.connection_of(&seat.device).map(|(number, _)| number);
+            if put_back != Some(ConnectionNumber(seat.number)) {
+                // Another server was first to put a connection of the device back, and nobody knows
+                // which one is newer: the device connects again.
+                seat.mailbox.close(CloseCode::Restart);
             }
         }
     }
