@@ -41,10 +41,17 @@ impl FollowedStreams {
     /// Returns the copy of a stream with all entries so far: an AppService may have read them at
     /// another server. It is read if it is not followed. `None` if there is no such Application.
     pub(super) async fn follow(&self, app: AppId) -> Result<Option<Arc<Topic>>, StoreError> {
-        if let Some(topic) = self.find(app) {
-            self.catch_up(&[app]).await?;
-            return Ok(Some(topic));
-        }
+        let followed = match self.find(app) {
+            Some(topic) => Some(topic),
+            None => self.begin_to_follow(app).await?,
+        };
+        // Also one that another call has begun to follow meanwhile may be behind.
+        self.catch_up(&[app]).await?;
+        Ok(followed)
+    }
+
+    /// Reads a stream that is not followed, once for all that wait for it.
+    async fn begin_to_follow(&self, app: AppId) -> Result<Option<Arc<Topic>>, StoreError> {
         let reading = self.reading.lock().await;
         if let Some(topic) = self.find(app) {
             return Ok(Some(topic));
@@ -54,8 +61,6 @@ impl FollowedStreams {
         let topic = Arc::new(Topic::new(stream, meters, clock, Duration::ZERO));
         self.lock().insert(app, Arc::clone(&topic));
         drop(reading);
-        // Entries that were announced before the stream was in the map are read now.
-        self.catch_up(&[app]).await?;
         Ok(Some(topic))
     }
 

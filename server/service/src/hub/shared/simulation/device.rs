@@ -100,15 +100,14 @@ impl SimulatedDevice {
     /// The code of one for which there was no reason.
     pub(super) fn remove_closing(&mut self) -> Result<(), String> {
         let (last_open, last_end) = (self.last_open, self.last_end);
-        let has_several = self.sockets.len() > 1;
         for socket in self.sockets.extract_if(.., |socket| socket.waker.closing().is_some()) {
             let is_right = match socket.waker.closing() {
                 Some(CloseCode::Replaced) => last_open > socket.begun,
                 // A newer connection may have ended before its server could announce it.
                 Some(CloseCode::EndedByUser) => last_end.max(last_open) > socket.begun,
                 // Of two that are put back after the live tables were emptied, no server knows which
-                // one is newer.
-                Some(CloseCode::Restart) => has_several || last_end.max(last_open) > socket.begun,
+                // one is newer. The device connects again.
+                Some(CloseCode::Restart) => true,
                 Some(_) | None => false,
             };
             if !is_right {
