@@ -10,6 +10,7 @@ use presence_store::{Node, StoreError};
 use super::topic::TooManySockets;
 
 /// A reader of the stream of an Application, to be created.
+#[derive(Clone)]
 pub(crate) enum NewReader {
     /// One of the protocol of 2013, which gets the offline ones among these users too.
     Plain(Vec<Puid>),

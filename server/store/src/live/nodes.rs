@@ -95,17 +95,10 @@ impl Live {
     pub async fn join(&self, node: &NewNode, warm_up: Duration) -> Result<Joined, StoreError> {
         let txn = self.write().begin_writing().await?;
         execute(&txn, "SELECT pg_advisory_xact_lock($1)", [JOIN_LOCK.into()]).await?;
-        let settings = node.settings.to_text();
-        let sql = "SELECT id, settings FROM nodes WHERE settings <> $1 AND id IN \
-                   (SELECT id FROM live_nodes WHERE state < 2)";
-        let mut passing = None;
-        for row in query(&txn, sql, [settings.clone().into()]).await? {
-            let others = CommonSettings::parse(&row.try_get_by_index::<String>(1)?);
-            if let Some(differences) = node.settings.differences(&others) {
-                return Ok(Joined::OtherSettings { node: row.try_get_by_index(0)?, differences });
-            }
-            passing = passing.or(node.settings.passing_differences(&others));
-        }
+        let passing = match compare_settings(&txn, node).await? {
+            Ok(passing) => passing,
+            Err(other) => return Ok(other),
+        };
         let epoch = match read_epoch(&txn).await? {
             Some(epoch) => epoch,
             None => begin_epoch(&txn, warm_up).await?,
@@ -113,12 +106,11 @@ impl Live {
         let sql = "INSERT INTO nodes (id, name, version, settings, started_at) \
                    VALUES ($1, $2, $3, $4, floor(extract(epoch FROM clock_timestamp()) * 1000))";
         let NewNode { id, name, version, .. } = node.clone();
+        let settings = node.settings.to_text();
         execute(&txn, sql, [id.into(), name.into(), version.into(), settings.into()]).await?;
         execute(&txn, "INSERT INTO live_nodes (id, state) VALUES ($1, 0)", [id.into()]).await?;
         txn.commit().await?;
-        if let Some(differences) = passing {
-            tracing::warn!(differences, "live.other_settings: restart all servers with the same");
-        }
+        passing.iter().for_each(warn_of);
         Ok(Joined::Epoch(epoch))
     }
 
@@ -267,6 +259,30 @@ impl Live {
         }
         Ok(())
     }
+}
+
+/// Compares the settings of a server with those of the others. Returns the differences that may be
+/// for some time, or that another has settings with which this one must not join.
+async fn compare_settings<C: ConnectionTrait>(
+    db: &C,
+    node: &NewNode,
+) -> Result<Result<Option<String>, Joined>, StoreError> {
+    let sql = "SELECT id, settings FROM nodes WHERE settings <> $1 AND id IN \
+               (SELECT id FROM live_nodes WHERE state < 2)";
+    let mut passing = None;
+    for row in query(db, sql, [node.settings.to_text().into()]).await? {
+        let others = CommonSettings::parse(&row.try_get_by_index::<String>(1)?);
+        if let Some(differences) = node.settings.differences(&others) {
+            let other = Joined::OtherSettings { node: row.try_get_by_index(0)?, differences };
+            return Ok(Err(other));
+        }
+        passing = passing.or(node.settings.passing_differences(&others));
+    }
+    Ok(Ok(passing))
+}
+
+fn warn_of(differences: &String) {
+    tracing::warn!(differences, "live.other_settings: restart all servers with the same");
 }
 
 async fn read_epoch<C: ConnectionTrait>(db: &C) -> Result<Option<Epoch>, StoreError> {

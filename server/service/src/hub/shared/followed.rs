@@ -155,6 +155,11 @@ impl FollowedStreams {
         self.lock().get(&app).map(Arc::clone)
     }
 
+    /// Returns true if this is the copy that follows the database.
+    pub(super) fn follows(&self, app: AppId, topic: &Arc<Topic>) -> bool {
+        self.lock().get(&app).is_some_and(|followed| Arc::ptr_eq(followed, topic))
+    }
+
     /// Returns all copies.
     pub(super) fn topics(&self) -> Vec<(AppId, Arc<Topic>)> {
         self.lock().iter().map(|(app, topic)| (*app, Arc::clone(topic))).collect()

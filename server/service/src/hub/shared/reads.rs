@@ -23,15 +23,22 @@ impl SharedHub {
         limit: usize,
         reader: NewReader,
     ) -> Result<Subscription, SubscribeError> {
-        let topic = self.followed.follow(app).await?;
-        let topic = topic.ok_or(StoreError::CorruptRow("apps"))?;
-        if let NewReader::Paged { cursor: Some(cursor), .. } = &reader {
-            self.followed.reach_back(app, &topic, cursor).await?;
-        }
-        topic.prune(self.time.now());
-        let guard = SocketCount { hub: Arc::clone(self), app, topic: Arc::clone(&topic) };
-        let open = |stream: &_| reader.open(stream);
-        let subscription = topic.subscribe(key_id, waker, limit, open)?.with_guard(guard);
+        let (topic, subscription) = loop {
+            let topic = self.followed.follow(app).await?;
+            let topic = topic.ok_or(StoreError::CorruptRow("apps"))?;
+            if let NewReader::Paged { cursor: Some(cursor), .. } = &reader {
+                self.followed.reach_back(app, &topic, cursor).await?;
+            }
+            topic.prune(self.time.now());
+            let guard = SocketCount { hub: Arc::clone(self), app, topic: Arc::clone(&topic) };
+            let reader = reader.clone();
+            let open = |stream: &_| reader.open(stream);
+            let subscription = topic.subscribe(key_id, Arc::clone(&waker), limit, open)?;
+            // A copy that was given up meanwhile, since another epoch has begun, changes no more.
+            if self.followed.follows(app, &topic) {
+                break (topic, subscription.with_guard(guard));
+            }
+        };
         // The number is written before all are counted, so that of two sockets at two servers
         // at least one counts the other.
         self.live.set_sockets(self.identity().node, app, topic.sockets()).await?;
