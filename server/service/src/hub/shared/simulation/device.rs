@@ -105,8 +105,8 @@ impl SimulatedDevice {
                 Some(CloseCode::Replaced) => last_open > socket.begun,
                 // A newer connection may have ended before its server could announce it.
                 Some(CloseCode::EndedByUser) => last_end.max(last_open) > socket.begun,
-                // Of two that are put back after the live tables were emptied, no server knows which
-                // one is newer. The device connects again.
+                // Two were put back after the live tables were emptied, and no server knows
+                // which one is newer. The device connects again.
                 Some(CloseCode::Restart) => true,
                 Some(_) | None => false,
             };
