@@ -26,6 +26,7 @@ mod json;
 mod rest;
 mod seeded_rng;
 mod server;
+mod server_options;
 mod socket;
 mod socket_request;
 
@@ -41,7 +42,8 @@ pub use forgery::forged;
 pub use issuer::{Issuer, Key, now};
 pub use rest::{RestCall, RestClient, RestResponse, wait_until_refused};
 pub use seeded_rng::SeededRng;
-pub use server::{Server, ServerOptions, StoppedServer};
+pub use server::{Server, StoppedServer};
+pub use server_options::ServerOptions;
 pub use socket::{Socket, SocketEnd, uid_of};
 pub use socket_request::{RejectedUpgrade, SocketRequest};
 

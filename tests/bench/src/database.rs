@@ -79,7 +79,7 @@ impl Database {
         });
         let replicates = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
         while self.cluster.run_sql("postgres", replicates).trim() != "1" {}
-        self.set("synchronous_standby_names = '*'");
+        self.set("synchronous_standby_names", "*");
         let is_synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
         while self.cluster.run_sql("postgres", is_synchronous).trim() != "1" {}
         standby.control(&["promote"]);
@@ -119,14 +119,17 @@ impl Database {
 
     /// Lets each flush take some microseconds longer.
     pub(crate) fn set_flush_delay(&self, micros: u32) {
-        self.set("commit_siblings = 0");
-        self.set(&format!("commit_delay = {micros}"));
+        self.set("commit_siblings", "0");
+        self.set("commit_delay", &micros.to_string());
     }
 
-    /// Changes a setting.
-    fn set(&self, setting: &str) {
-        self.cluster.run_sql("postgres", &format!("ALTER SYSTEM SET {setting}"));
+    /// Changes a setting, and waits until new connections have it. Open ones read it before their
+    /// next statement.
+    fn set(&self, name: &str, value: &str) {
+        self.cluster.run_sql("postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
         self.cluster.run_sql("postgres", "SELECT pg_reload_conf()");
+        let current = format!("SELECT current_setting('{name}')");
+        while self.cluster.run_sql("postgres", &current).trim() != value {}
     }
 
     fn processes(&self) -> Vec<String> {

@@ -8,8 +8,6 @@ mod changes;
 mod latency;
 mod pair;
 
-use std::time::Duration;
-
 use presence_tests::Server;
 
 use crate::report::{Finding, Judged, Pair, Thresholds};
@@ -83,8 +81,6 @@ async fn measure_notifications(pair: &SharingPair, scale: &Scale) -> Vec<Finding
     for _ in 0..scale.rounds {
         quick.push(senders.send_for(scale.round / 2).await);
         pair.database.set_flush_delay(5000);
-        // The setting is read by the next transactions.
-        tokio::time::sleep(Duration::from_millis(200)).await;
         slow.push(senders.send_for(scale.round / 2).await);
         pair.database.set_flush_delay(0);
     }

@@ -198,8 +198,6 @@ impl SharedHub {
                 let connection = found.as_ref().map(|(_, roster)| roster);
                 let connection = connection.and_then(|roster| roster.connection_of(&seat.device));
                 match connection {
-                    // It is put back, which decides about it.
-                    _ if seat.is_restoring => {}
                     Some((number, _)) if number == ConnectionNumber(seat.number) => {}
                     // The newer connection may be lost already.
                     Some(_) => seat.mailbox.close(CloseCode::Replaced),

@@ -81,7 +81,9 @@ impl SharedHub {
                             moved.push(user);
                         }
                     }
-                    self.announce_moved(&moved).await;
+                    if !moved.is_empty() {
+                        self.announce_moved(&moved).await;
+                    }
                 }
                 Err(LiveError::OtherEpoch | LiveError::DeclaredDead) => {
                     known.clear();
