@@ -89,7 +89,8 @@ impl ServerOptions {
         self.limited(format!("-n {files}"))
     }
 
-    /// Writes the log to an open file or pipe, instead of the file that [`Server::log_so_far`](crate::Server::log_so_far) reads.
+    /// Writes the log to an open file or pipe, instead of the file that
+    /// [`Server::log_so_far`](crate::Server::log_so_far) reads.
     #[must_use]
     pub fn log_to(self, output: impl Into<OwnedFd>) -> Self {
         Self { log: Some(Arc::new(output.into())), ..self }
