@@ -25,6 +25,7 @@ mod change;
 mod checks;
 mod database_clock;
 mod joining;
+mod moved;
 mod registry;
 mod seats;
 mod sight;
@@ -57,6 +58,7 @@ pub(crate) use connection::SharedConnection;
 use database_clock::DatabaseClock;
 use followed::FollowedStreams;
 use lane::Lane;
+use moved::MovedUsers;
 use registry::Registry;
 use sight::Sight;
 
@@ -88,8 +90,7 @@ pub(crate) struct SharedHub {
     identity: RwLock<Identity>,
     /// Held while this server joins again, which it does once at a time.
     joining: tokio::sync::Mutex<()>,
-    /// The users whose devices have left another server, which does not know it yet.
-    moved: Mutex<BTreeSet<UserId>>,
+    moved: MovedUsers,
     /// The users whose notifications are to be looked at again.
     unlooked: Mutex<BTreeSet<UserId>>,
     /// Held while notifications are read for connections.
@@ -127,7 +128,7 @@ impl SharedHub {
             ),
             identity: RwLock::new(Identity { epoch, node: node.id }),
             joining: tokio::sync::Mutex::default(),
-            moved: Mutex::default(),
+            moved: MovedUsers::default(),
             unlooked: Mutex::default(),
             delivering: tokio::sync::Mutex::default(),
             lane: Lane::default(),
@@ -172,7 +173,8 @@ impl SharedHub {
                 mailbox.admit(&Admissions(admissions));
                 self.registry.confirm(user, (&device, number));
                 if elsewhere {
-                    self.announce_moved(&[user]).await;
+                    self.moved.add(user);
+                    self.announce_moved().await;
                 }
                 Ok(connection)
             }
@@ -211,7 +213,8 @@ impl SharedHub {
         let outcome = self.change(user, Change::EndDevice { device: device.clone() }).await?;
         let Outcome::Ended(Some(admissions)) = outcome else { return Ok(None) };
         self.registry.close_device(user, device, CloseCode::EndedByUser);
-        self.announce_moved(&[user]).await;
+        self.moved.add(user);
+        self.announce_moved().await;
         Ok(Some(Admissions(admissions)))
     }
 
@@ -286,17 +289,14 @@ impl SharedHub {
         self.store.in_time(async { reply.await.unwrap_or(Err(StoreError::Stopped)) }).await
     }
 
-    /// Lets the other servers look at the connections of users whose devices have left them. What
-    /// could not be written is written later.
-    async fn announce_moved(&self, users: &[UserId]) {
-        let users: Vec<UserId> = {
-            let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-            moved.extend(users);
-            std::mem::take(&mut *moved).into_iter().collect()
-        };
-        let written = self.note(Notes { users: users.clone(), ..Notes::default() }).await;
-        if or_logged("replaced connections are not announced", written).is_none() {
-            self.moved.lock().unwrap_or_else(PoisonError::into_inner).extend(users);
+    /// Lets the other servers look at the connections of users whose devices have left them. Those
+    /// that could not be announced are announced by the next tick.
+    async fn announce_moved(&self) {
+        let moving = self.moved.take();
+        let notes = Notes { users: moving.to_vec(), ..Notes::default() };
+        let written = self.note(notes).await;
+        if or_logged("replaced connections are not announced", written).is_some() {
+            moving.end();
         }
     }
 

@@ -74,15 +74,12 @@ impl SharedHub {
             match self.try_write(identity, &mut users, &mut known).await {
                 Ok(done) => {
                     self.lane.set_failing(false);
-                    let mut moved = Vec::new();
                     for (user, draft, rev) in done {
                         let waiting = users.remove(&user).unwrap_or_default();
                         if self.complete(user, draft, rev, waiting) {
-                            moved.push(user);
+                            // The next tick announces it.
+                            self.moved.add(user);
                         }
-                    }
-                    if !moved.is_empty() {
-                        self.announce_moved(&moved).await;
                     }
                 }
                 Err(LiveError::OtherEpoch | LiveError::DeclaredDead) => {
@@ -215,7 +212,7 @@ impl SharedHub {
     }
 
     /// Lets the callers know that their changes of a user are written. Returns true if a device has
-    /// left another server, and its caller, who announces it, does not wait any more.
+    /// left its server, and the caller, who announces it, does not wait any more.
     fn complete(&self, user: UserId, draft: Draft, rev: i64, waiting: Vec<Waiting>) -> bool {
         self.meters.updates.increment(draft.changes.len() as u64);
         if waiting.iter().any(|waiting| matches!(waiting.change, Change::Restore { .. })) {
@@ -227,8 +224,10 @@ impl SharedHub {
             let outcome = outcome.after(waiting.earlier);
             self.measure(&outcome);
             let unsent = waiting.reply.send(Ok(outcome)).err();
-            is_unannounced |=
-                matches!(unsent, Some(Ok(Outcome::Connected { elsewhere: true, .. })));
+            is_unannounced |= matches!(
+                unsent,
+                Some(Ok(Outcome::Connected { elsewhere: true, .. } | Outcome::Ended(Some(_))))
+            );
         }
         is_unannounced
     }

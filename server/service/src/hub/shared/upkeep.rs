@@ -78,7 +78,7 @@ impl SharedHub {
         loop {
             ticks.tick().await;
             or_logged("grace times are not ended", self.end_grace_times().await);
-            self.announce_moved(&[]).await;
+            self.announce_moved().await;
             let delay = self.settings.limits.update_delay;
             if !delay.is_zero() {
                 or_logged("changes wait too long", self.live.show_waiting(delay).await);
