@@ -206,6 +206,15 @@ impl<H> Roster<H> {
         self.remove_surplus();
     }
 
+    /// Begins an empty roster in place of one that was lost: what is reported from now on is newer
+    /// than what devices that [`Roster::restore_devices`] puts back have reported before.
+    pub fn begin_at(&mut self, now: Steady) {
+        // A roster has fewer than this number of reports in a millisecond.
+        const ORDERS: u64 = 1_000;
+        let millis = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
+        self.last_order = self.last_order.max(millis.saturating_mul(ORDERS));
+    }
+
     /// Takes the connected devices of an earlier roster of the same user whose handles match, with
     /// what they have reported. A device that is connected here stays as it is.
     pub fn restore_devices(

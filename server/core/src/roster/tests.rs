@@ -376,3 +376,21 @@ fn the_handle_of_a_lost_connection_is_kept_until_the_end_of_the_grace_time() {
     assert_eq!(user.roster.end_device(&laptop.0, &mut user.changes), None);
     assert_eq!(user.roster.last_handles().count(), 0);
 }
+
+#[test]
+fn what_was_reported_to_a_new_roster_is_newer_than_what_is_put_back() {
+    let mut earlier = RosterFixture::with_grants(&[APP]);
+    earlier.roster.begin_at(at(1));
+    let phone = earlier.connect("phone");
+    earlier.report(&phone, Status::Online, "first", None);
+    earlier.report(&phone, Status::Unavailable, "second", None);
+    let mut new = RosterFixture::with_grants(&[APP]);
+    new.roster.begin_at(at(2));
+    let laptop = new.connect("laptop");
+    new.report(&laptop, Status::Unavailable, "third", None);
+    new.published();
+    new.roster.restore_devices(earlier.roster, |_| true, &mut new.changes);
+    assert_eq!(new.published(), []);
+    new.disconnect(&laptop, Disconnect::Clean).unwrap();
+    assert_eq!(new.published(), [(APP, Status::Unavailable, "second".to_owned())]);
+}

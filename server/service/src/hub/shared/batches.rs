@@ -262,9 +262,14 @@ impl Draft {
             Some((rev, roster)) => (Some(rev), roster),
             None => (None, SharedRoster::default()),
         };
+        let mut roster = before.clone();
+        if roster.is_empty() {
+            // The live tables may have been emptied.
+            roster.begin_at(context.now);
+        }
         let mut draft = Self {
             rev,
-            roster: before.clone(),
+            roster,
             before,
             grants: grants.map(|set| set.revision),
             changes: Vec::new(),
