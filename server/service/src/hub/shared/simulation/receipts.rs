@@ -18,6 +18,7 @@ struct StoredRow {
 impl Run {
     /// Remembers the receipts that streams have.
     pub(super) fn collect_receipts(&mut self) {
+        self.note_trimmed();
         let sql = "SELECT e.number, l.app, l.place, l.notification, l.status \
                    FROM live_log l, live_epoch e WHERE l.kind = 1";
         for row in self.network.database.query(sql) {
@@ -27,6 +28,23 @@ impl Run {
             let known = sent.map(|sent| &mut sent.receipts);
             if let Some(known) = known.filter(|known| !known.contains(&receipt)) {
                 known.push(receipt);
+            }
+        }
+    }
+
+    /// Notes the Applications whose streams have lost entries that were not looked at: one of them
+    /// may have been a receipt.
+    fn note_trimmed(&mut self) {
+        let sql = "SELECT e.number, l.app, min(l.place), max(l.place) FROM live_log l, live_epoch e \
+                   GROUP BY e.number, l.app";
+        for row in self.network.database.query(sql) {
+            let number = |place: usize| row[place].parse::<usize>().unwrap();
+            let (stream, first, last) = ((number(0), number(1)), number(2), number(3));
+            let seen = self.world.seen_places.insert(stream, last).unwrap_or_default();
+            if first > seen + 1 {
+                let of_app = self.world.notifications.values_mut();
+                let of_app = of_app.filter(|sent| sent.app + 1 == stream.1);
+                of_app.for_each(|sent| sent.may_be_lost = true);
             }
         }
     }

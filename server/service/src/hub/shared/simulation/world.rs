@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) readers: Vec<Application>,
     pub(super) shown: Vec<ShownViews>,
     pub(super) notifications: BTreeMap<NotificationId, SentNotification>,
+    /// The last place of each stream that was looked at for receipts, by epoch and Application.
+    pub(super) seen_places: BTreeMap<(usize, usize), usize>,
     pub(super) in_flight: BTreeMap<usize, InFlight>,
     tasks: JoinSet<(usize, Answer)>,
     pub(super) last_id: usize,
@@ -150,6 +152,7 @@ impl World {
             readers: (0..APPS * SERVERS).map(|_| Application::default()).collect(),
             shown: vec![ShownViews::new(); APPS],
             notifications: BTreeMap::new(),
+            seen_places: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             tasks: JoinSet::new(),
             last_id: 0,
