@@ -61,7 +61,8 @@ use write_op::WriteOp;
 ///
 /// Every reply may be an error. Then nothing of that request was done: `QueueFull` if 8,192
 /// requests wait already, `Stopped` if the task has ended, `Unavailable` if the database failed.
-/// Only after `TooLate` it is not known: a request that had begun by its deadline may be done.
+/// It is not known only after `TooLate`, since its commit may have begun before the deadline, and
+/// after `Unavailable` of a database that servers share, if it did not answer to the commit.
 #[derive(Clone)]
 pub struct Writer {
     ops: Sender<WriteOp>,

@@ -1,6 +1,7 @@
 //! Actions of users at one server take effect at all.
 
 use presence_protocol::{CloseCode, Errno};
+use presence_test_postgres::Cluster;
 use presence_tests::{Server, Socket, email};
 use serde_json::json;
 
@@ -56,6 +57,8 @@ async fn a_pause_a_revocation_and_an_erasure_hide_a_user_whose_device_is_elsewhe
     assert_eq!(alice.call("DELETE", "/account").await.status, 200);
     assert_eq!(stream.expect_status(again, "offline").await["revoked"], true);
     phone.expect_close(CloseCode::EndedByUser).await;
+    let left = "SELECT count(*) FROM live_connections";
+    assert_eq!(Cluster::shared().run_sql(&one.database_name(), left).trim(), "0");
 }
 
 #[tokio::test]

@@ -16,11 +16,12 @@ use super::apply::{cause_code, milliseconds};
 use super::arrays::{
     bigints, blobs, ints, optional_bigints, optional_smallints, optional_texts, smallints, texts,
 };
-use super::notes::Notes;
+use super::notes::{NoteId, Notes};
 use super::roster::{SharedRoster, decode, encode};
 use super::streams::{receipt_code, receipt_state};
 use super::{Live, execute, query};
 use crate::commit_hook::CommittedEvent;
+use crate::deadline;
 use crate::error::StoreError;
 use crate::rows::number_from_column;
 
@@ -39,7 +40,8 @@ impl LockedUsers {
 #[derive(Debug, Default)]
 pub(crate) struct Announcement {
     moved: Vec<i32>,
-    has_notes: bool,
+    /// A note that the transaction has added, if any.
+    note: Option<NoteId>,
 }
 
 impl Live {
@@ -112,11 +114,25 @@ impl Live {
         draft.write(self, txn).await
     }
 
+    /// Returns true if the transaction of an announcement was committed for certain, although the
+    /// answer to its commit was lost. It may be false if the transaction has added no notes.
+    pub(crate) async fn was_committed(&self, announcement: &Announcement) -> bool {
+        let Some(note) = &announcement.note else { return false };
+        let found = deadline::within(self.read().deadline(), self.is_committed(note)).await;
+        match found.unwrap_or(Err(StoreError::TooLate)) {
+            Ok(is_there) => is_there,
+            Err(error) => {
+                tracing::debug!(%error, "it is not known whether a transaction was committed");
+                false
+            }
+        }
+    }
+
     /// Tells all servers what was committed. It is not part of the transaction: PostgreSQL has one
     /// lock for all notifications, which would be held until the commit is on disk.
     pub(crate) async fn announce(&self, announcement: Announcement) {
-        let Announcement { moved, has_notes } = announcement;
-        if has_notes {
+        let Announcement { moved, note } = announcement;
+        if note.is_some() {
             self.announce_notes().await;
         }
         if !moved.is_empty() {
@@ -174,7 +190,7 @@ impl Live {
             }
             states.into_iter().for_each(|(state, number)| count(state, number));
         }
-        self.announce(Announcement { moved, has_notes: false }).await;
+        self.announce(Announcement { moved, note: None }).await;
         Ok(())
     }
 }
@@ -258,10 +274,10 @@ impl SharedDraft {
         if !removed.is_empty() {
             execute(txn, sql, [ints(removed.into_values())]).await?;
         }
-        live.add_notes(&self.notes, txn).await?;
+        let note = live.add_notes(&self.notes, txn).await?;
         moved.sort_unstable();
         moved.dedup();
-        Ok(Announcement { moved, has_notes: !self.notes.is_empty() })
+        Ok(Announcement { moved, note })
     }
 
     async fn write_rosters(&self, txn: &DatabaseTransaction) -> Result<(), StoreError> {
@@ -282,6 +298,12 @@ impl SharedDraft {
         let sql = "UPDATE live_users u SET rev = u.rev + 1, roster = q.roster, due_at = NULLIF(q.due, -1) \
                    FROM unnest($1, $2, $3) q(id, roster, due) WHERE u.user_id = q.id";
         execute(txn, sql, values).await?;
+        let empty = self.rosters.iter().filter(|(_, roster)| roster.is_empty());
+        let left: Vec<i64> = empty.map(|(user, _)| user.0).collect();
+        if !left.is_empty() {
+            let sql = "DELETE FROM live_connections WHERE user_id = ANY ($1)";
+            execute(txn, sql, [bigints(left)]).await?;
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use sea_orm::ConnectionTrait;
 
 use super::arrays::bigints;
 use super::{Live, execute, query};
+use crate::bounded::LOCK_RETRY;
 use crate::error::StoreError;
 use crate::rows::time_to_column;
 
@@ -35,6 +36,15 @@ pub struct Notes {
     pub receivers: Vec<UserId>,
 }
 
+/// A note in the database. Numbers and transactions may come again after the change to a replica
+/// that had not everything; at the same millisecond they do not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoteId {
+    id: i64,
+    transaction: String,
+    created_at: i64,
+}
+
 impl Notes {
     /// Returns true if there is nothing to look at.
     pub fn is_empty(&self) -> bool {
@@ -55,27 +65,63 @@ pub struct NotesReader {
 }
 
 impl Live {
-    /// Adds notes in a transaction. They are announced after its commit.
+    /// Adds notes in a transaction, and returns one of them. They are announced after its commit.
     pub(crate) async fn add_notes<C: ConnectionTrait>(
         &self,
         notes: &Notes,
         db: &C,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<NoteId>, StoreError> {
         let numbers = self.numbers(&notes.apps, db).await?;
         let users = |users: &[UserId]| users.iter().map(|user| user.0).collect::<Vec<_>>();
         let apps = numbers.values().map(|number| i64::from(*number)).collect();
         let notes =
             [(USERS, users(&notes.users)), (APPS, apps), (RECEIVERS, users(&notes.receivers))];
+        let mut added = None;
         for (kind, subjects) in notes {
             if subjects.is_empty() {
                 continue;
             }
             let subjects = bigints(subjects);
             let sql = "INSERT INTO notes (kind, subjects, created_at) SELECT $1, $2, \
-                       floor(extract(epoch FROM clock_timestamp()) * 1000)";
-            execute(db, sql, [kind.into(), subjects]).await?;
+                       floor(extract(epoch FROM clock_timestamp()) * 1000) \
+                       RETURNING id, xact::text, created_at";
+            let rows = query(db, sql, [kind.into(), subjects]).await?;
+            let row = rows.first().ok_or(StoreError::CorruptRow("notes"))?;
+            added = Some(NoteId {
+                id: row.try_get_by_index(0)?,
+                transaction: row.try_get_by_index(1)?,
+                created_at: row.try_get_by_index(2)?,
+            });
         }
-        Ok(())
+        Ok(added)
+    }
+
+    /// Returns true if a note is in the database, after the end of the transaction that added it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, also if the database does not know the transaction.
+    pub(crate) async fn is_committed(&self, note: &NoteId) -> Result<bool, StoreError> {
+        let sql = "SELECT pg_xact_status($1::text::xid8) = 'in progress', \
+                   EXISTS (SELECT 1 FROM notes \
+                   WHERE id = $2 AND xact = $1::text::xid8 AND created_at = $3)";
+        let mut has_ended = false;
+        loop {
+            let NoteId { id, transaction, created_at } = note;
+            let values = [transaction.as_str().into(), (*id).into(), (*created_at).into()];
+            let rows = query(self.read(), sql, values).await?;
+            let row = rows.first().ok_or(StoreError::CorruptRow("notes"))?;
+            let is_running: Option<bool> = row.try_get_by_index(0)?;
+            let is_there: bool = row.try_get_by_index(1)?;
+            if is_there || has_ended {
+                return Ok(is_there);
+            }
+            // It may have ended since the notes were read, so they are read once more.
+            has_ended = is_running != Some(true);
+            if !has_ended {
+                tokio::time::sleep(LOCK_RETRY).await;
+            }
+        }
     }
 
     /// Announces notes that were committed. A lost announcement costs a second: servers ask each

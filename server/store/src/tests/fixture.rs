@@ -119,10 +119,20 @@ impl Fixture {
 
     /// Returns one on PostgreSQL, wherever the other tests run.
     pub(super) async fn on_postgres() -> Self {
+        Self::on_cluster(Cluster::shared()).await
+    }
+
+    /// Returns one on PostgreSQL servers of a test.
+    pub(super) async fn on_cluster(cluster: &Cluster) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let name = database_of(&dir);
-        Cluster::shared().create_named(&name);
-        Self::open_at(dir, &Cluster::shared().url(&name), NOW).await
+        cluster.create_named(&name);
+        Self::open_at(dir, &cluster.url(&name), NOW).await
+    }
+
+    /// Returns the name of the database on PostgreSQL.
+    pub(super) fn database_name(&self) -> String {
+        database_of(&self.dir)
     }
 
     /// Returns one on SQLite, wherever the other tests run.

@@ -1,6 +1,7 @@
 //! Tests of what is about PostgreSQL only.
 
 mod checks;
+mod commits;
 mod copy;
 mod delay;
 mod epoch;

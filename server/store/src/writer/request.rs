@@ -13,8 +13,8 @@ use crate::error::StoreError;
 
 /// The reply to a request that was submitted. Dropping it does not cancel the request.
 ///
-/// It is `TooLate` at the deadline of the call. A request that has not begun by then is dropped, so
-/// it is not known whether such a request was done.
+/// It is `TooLate` at the deadline of the call. A request whose commit has not begun by then is not
+/// done, so it is not known whether such a request was done.
 #[must_use = "the reply says whether the request was committed"]
 pub struct WriteReply<A>(ReplyState<A>);
 

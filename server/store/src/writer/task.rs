@@ -8,7 +8,7 @@ use std::slice;
 use std::sync::Arc;
 
 use presence_core::{Clock, LogLimit};
-use sea_orm::{DatabaseTransaction, TransactionTrait};
+use sea_orm::{DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::time::sleep;
 
 use super::inbox::Inbox;
@@ -18,7 +18,7 @@ use super::write_op::{self, Retry, WriteOp};
 use super::write_txn::WriteTxn;
 use crate::bounded::{LOCK_RETRY, begin_immediate};
 use crate::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::live::grants::Announcement;
 use crate::store::Store;
 
@@ -198,7 +198,11 @@ impl WriterTask {
     async fn serve_one_by_one(&mut self, group: Vec<WriteOp>, error: &StoreError) {
         let (of, mut failed) = (group.len(), 0);
         for mut op in group {
-            let result = self.try_commit(slice::from_mut(&mut op)).await;
+            let result = if op.is_late() {
+                Err(StoreError::TooLate)
+            } else {
+                self.try_commit(slice::from_mut(&mut op)).await
+            };
             failed += usize::from(result.is_err());
             self.complete(op, result);
         }
@@ -271,9 +275,17 @@ impl WriterTask {
                 return Err(error);
             }
         };
+        if ops.iter().any(WriteOp::is_late) {
+            // Done now, it might undo something newer that its caller has done since.
+            self.forget();
+            transaction.rollback().await.ok();
+            return Err(StoreError::TooLate);
+        }
         if let Err(error) = transaction.commit().await {
             self.forget();
-            return Err(error.into());
+            if !self.was_committed(&error, &announcement).await {
+                return Err(error.into());
+            }
         }
         self.last_seq = Some(last_seq);
         self.hook.group_committed(ops.len(), self.clock.steady() - begun);
@@ -285,6 +297,16 @@ impl WriterTask {
             self.hook.committed(&events);
         }
         Ok(())
+    }
+
+    /// Returns true if a transaction was committed for certain although its commit has failed: the
+    /// answer was lost. Several servers may reach a database that one of them has lost.
+    async fn was_committed(&self, error: &DbErr, announcement: &Announcement) -> bool {
+        let is_in_doubt = matches!(ErrorKind::of(error), ErrorKind::Lost | ErrorKind::TimedOut);
+        match self.store.live() {
+            Some(live) if is_in_doubt => live.was_committed(announcement).await,
+            Some(_) | None => false,
+        }
     }
 
     /// Forgets what may be wrong after a rollback, or after a commit of which the result is not
