@@ -4,6 +4,7 @@
 mod applications;
 mod devices;
 mod failures;
+mod full_disk;
 mod metrics;
 mod settings;
 mod tls;

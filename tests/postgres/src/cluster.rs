@@ -35,6 +35,21 @@ impl Cluster {
         Self::start_in(new_folder(), settings)
     }
 
+    /// Starts a cluster with the tablespace `small`, on a disk of this many megabytes that only it
+    /// sees.
+    ///
+    /// # Panics
+    ///
+    /// If PostgreSQL cannot be started, or no disk can be mounted.
+    pub fn start_with_small_disk(megabytes: u32) -> Self {
+        let folder = new_folder();
+        let script = with_small_disk(&as_postgres(&folder), megabytes);
+        let cluster = Self::start_by(script, folder, &[]);
+        let sql = format!("CREATE TABLESPACE small LOCATION '{SMALL_DISK}'");
+        cluster.run_sql("postgres", &sql);
+        cluster
+    }
+
     /// Starts a cluster with the data that `back_up` puts into the folder whose path it gets. The
     /// folder above belongs to the user of clusters.
     ///
@@ -50,9 +65,13 @@ impl Cluster {
     }
 
     fn start_in(folder: PathBuf, settings: &[&str]) -> Self {
+        let script = as_postgres(&folder);
+        Self::start_by(script, folder, settings)
+    }
+
+    fn start_by(mut script: Command, folder: PathBuf, settings: &[&str]) -> Self {
         let programs = programs();
         let port = free_port();
-        let mut script = as_postgres(&folder);
         script.arg("sh").arg("-c").arg(include_str!("../cluster.sh")).arg("cluster.sh");
         script.arg(&programs).arg(&folder).arg(port.to_string()).args(settings);
         script.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/");
@@ -225,6 +244,27 @@ pub(crate) fn as_postgres(folder: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]);
     command
+}
+
+/// The place of a small disk, in a namespace of its own.
+const SMALL_DISK: &str = "/mnt";
+
+/// Returns a command that runs another one, which sees a small disk.
+fn with_small_disk(command: &Command, megabytes: u32) -> Command {
+    let mount = "mount -t tmpfs -o size=$1m,mode=0700 presence \"$2\"; shift 2; exec \"$@\"";
+    let own = "mount -t tmpfs -o size=$1m,mode=0700 presence \"$2\"; chown postgres \"$2\"; \
+               shift 2; exec \"$@\"";
+    let mut unshare = Command::new("unshare");
+    if is_root() {
+        unshare.args(["--mount", "sh", "-e", "-c", own]);
+    } else {
+        // A user may mount in a namespace of users.
+        let rights = ["--user", "--map-current-user", "--keep-caps"];
+        unshare.arg("--mount").args(rights).args(["sh", "-e", "-c", mount]);
+    }
+    unshare.arg("sh").arg(megabytes.to_string()).arg(SMALL_DISK);
+    unshare.arg(command.get_program()).args(command.get_args());
+    unshare
 }
 
 fn is_root() -> bool {
