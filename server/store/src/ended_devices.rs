@@ -12,7 +12,7 @@ use sea_orm::{
 
 use crate::error::StoreError;
 use crate::row_lock::lock_user;
-use crate::rows::{CHUNK, digest, time_from_column, time_to_column};
+use crate::rows::{CHUNK, digest, is_one_of, time_from_column, time_to_column};
 use crate::store::Store;
 use crate::tables::{ended_assertion, session};
 
@@ -80,7 +80,7 @@ impl DeviceEnd {
         let sessions = self.sessions.iter().map(|digest| digest.to_vec());
         session::Entity::delete_many()
             .filter(session::Column::UserId.eq(self.user.0))
-            .filter(session::Column::Digest.is_in(sessions))
+            .filter(is_one_of(session::Column::Digest, sessions))
             .exec(txn)
             .await?;
         Ok(())

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Sender, app_state, id, padded, previous_name, time_from_column};
+use crate::rows::{CHUNK, Sender, app_state, id, is_one_of, previous_name, time_from_column};
 use crate::store::Store;
 use crate::tables::{app, grant, user};
 
@@ -80,8 +80,8 @@ impl Store {
     pub async fn live_puids(&self, app: AppId, puids: &[Puid]) -> Result<Vec<Puid>, StoreError> {
         let mut live = Vec::with_capacity(puids.len());
         for chunk in puids.chunks(CHUNK) {
-            let query =
-                puids_of(app).filter(grant::Column::Puid.is_in(chunk.iter().map(Puid::to_string)));
+            let query = puids_of(app)
+                .filter(is_one_of(grant::Column::Puid, chunk.iter().map(Puid::to_string)));
             live.extend(read_puids(query, self.read()).await?);
         }
         Ok(live)
@@ -164,7 +164,7 @@ impl UserGrantRow {
         db: &C,
     ) -> Result<Vec<Self>, StoreError> {
         let query = Self::query()
-            .filter(user::Column::Id.is_in(padded(users.iter().map(|user| user.0))))
+            .filter(is_one_of(user::Column::Id, users.iter().map(|user| user.0)))
             .order_by_asc(grant::Column::GrantedAt)
             .order_by_asc(grant::Column::Puid);
         Ok(query.into_model().all(db).await?)

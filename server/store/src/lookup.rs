@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::bounded::BoundedPool;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, email, padded, time_to_column};
+use crate::rows::{CHUNK, email, is_one_of, time_to_column};
 use crate::tables::{session, user};
 
 /// A session with the e-mail of its user.
@@ -99,7 +99,7 @@ async fn sessions(
         let rows = session::Entity::find()
             .join(JoinType::InnerJoin, session::Relation::User.def())
             .column(user::Column::Email)
-            .filter(session::Column::Digest.is_in(padded(chunk.iter().map(|it| it.to_vec()))))
+            .filter(is_one_of(session::Column::Digest, chunk.iter().map(|it| it.to_vec())))
             .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
             .into_model::<SessionRow>()
             .all(db)

@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Select};
 use crate::error::StoreError;
 use crate::grants::UserGrantRow;
 use crate::rows::{
-    CHUNK, NotificationRow, NotificationState, QueueRow, Sender, notification, padded,
+    CHUNK, NotificationRow, NotificationState, QueueRow, Sender, is_one_of, notification,
     time_to_column,
 };
 use crate::store::Store;
@@ -54,7 +54,7 @@ impl Store {
         let mut pending: HashMap<UserId, Vec<i64>> = HashMap::new();
         for chunk in users.chunks(CHUNK) {
             let query = QueueRow::find()
-                .filter(grant::Column::UserId.is_in(padded(chunk.iter().map(|user| user.0))))
+                .filter(is_one_of(grant::Column::UserId, chunk.iter().map(|user| user.0)))
                 .filter(notification::Column::State.eq(NotificationState::PENDING))
                 .filter(notification::Column::ExpiresAt.gt(time_to_column(now)))
                 .filter(grant::Column::Paused.eq(false))
@@ -126,7 +126,7 @@ impl Store {
 
 fn rows_of(user: UserId, seqs: &[i64]) -> Select<notification::Entity> {
     NotificationRow::find()
-        .filter(notification::Column::Seq.is_in(padded(seqs.iter().copied())))
+        .filter(is_one_of(notification::Column::Seq, seqs.iter().copied()))
         .filter(grant::Column::UserId.eq(user.0))
         .order_by_asc(notification::Column::Seq)
 }
@@ -139,7 +139,7 @@ pub(crate) async fn notifications_by_seq<C: ConnectionTrait>(
     let mut rows = Vec::with_capacity(seqs.len());
     for chunk in seqs.chunks(CHUNK) {
         let query = NotificationRow::find()
-            .filter(notification::Column::Seq.is_in(padded(chunk.iter().copied())))
+            .filter(is_one_of(notification::Column::Seq, chunk.iter().copied()))
             .order_by_asc(notification::Column::Seq);
         rows.append(&mut query.into_model().all(db).await?);
     }

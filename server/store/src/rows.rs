@@ -10,7 +10,10 @@ use presence_core::model::{
 };
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid};
-use sea_orm::{EntityTrait, FromQueryResult, JoinType, QuerySelect, RelationTrait, Select};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, JoinType, QuerySelect, RelationTrait, Select, Value,
+};
 
 use crate::error::StoreError;
 use crate::tables::{api_key, app, grant, notification, session};
@@ -21,12 +24,21 @@ pub(crate) const CHUNK: usize = 500;
 /// Returns the values, with the last one repeated until their number is a power of two. Statements
 /// then have few lengths and are mostly prepared already; to prepare one takes longer than to run
 /// it.
-pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut values: Vec<T> = values.collect();
+pub(crate) fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.into_iter().collect();
     if let Some(last) = values.last().cloned() {
         values.resize(values.len().next_power_of_two(), last);
     }
     values
+}
+
+/// Returns the condition that a column has one of these values, which are padded.
+#[expect(clippy::disallowed_methods, reason = "all others call this function")]
+pub(crate) fn is_one_of<V: Into<Value> + Clone>(
+    column: impl ColumnTrait,
+    values: impl IntoIterator<Item = V>,
+) -> Expr {
+    column.is_in(padded(values))
 }
 
 /// The state of a notification that has a row.

@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilte
 
 use crate::error::StoreError;
 use crate::row_lock::lock_user;
-use crate::rows::{CHUNK, digest, number_to_column, padded, time_to_column};
+use crate::rows::{CHUNK, digest, is_one_of, number_to_column, time_to_column};
 use crate::store::Store;
 use crate::tables::session;
 
@@ -36,7 +36,7 @@ impl Store {
             let transaction = self.begin_writing().await?;
             lock_user(&transaction, session.user).await?;
             let ended = limit.excess(session, &transaction).await?;
-            let is_excess = session::Column::Digest.is_in(ended.iter().map(|it| it.to_vec()));
+            let is_excess = is_one_of(session::Column::Digest, ended.iter().map(|it| it.to_vec()));
             session::Entity::delete_many().filter(is_excess).exec(&transaction).await?;
             let row = row(session, self.is_development());
             session::Entity::insert(row).exec_without_returning(&transaction).await?;
@@ -118,7 +118,7 @@ impl Store {
         let mut existing = Vec::with_capacity(digests.len());
         for chunk in digests.chunks(CHUNK) {
             let rows = session::Entity::find()
-                .filter(session::Column::Digest.is_in(padded(chunk.iter().map(|it| it.to_vec()))))
+                .filter(is_one_of(session::Column::Digest, chunk.iter().map(|it| it.to_vec())))
                 .all(self.read())
                 .await?;
             for row in rows {
@@ -138,9 +138,10 @@ impl Store {
         user: UserId,
         digests: &[[u8; 32]],
     ) -> Result<u64, StoreError> {
-        let delete = session::Entity::delete_many()
-            .filter(session::Column::UserId.eq(user.0))
-            .filter(session::Column::Digest.is_in(digests.iter().map(|digest| digest.to_vec())));
+        let delete =
+            session::Entity::delete_many().filter(session::Column::UserId.eq(user.0)).filter(
+                is_one_of(session::Column::Digest, digests.iter().map(|digest| digest.to_vec())),
+            );
         Ok(delete.exec(self.write()).await?.rows_affected)
     }
 

@@ -129,6 +129,9 @@ impl PostgresDatabase {
                     ("tcp_user_timeout", TCP_USER_TIMEOUT),
                     // To compile a plan costs more than each of these short statements.
                     ("jit", "off"),
+                    // Each of them finds its rows by an index. A plan that was made while a table
+                    // was small, or by old statistics, would read the whole table instead.
+                    ("enable_seqscan", "off"),
                 ])
             });
         let opening = Database::connect(options);

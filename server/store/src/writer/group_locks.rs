@@ -3,13 +3,11 @@
 
 use presence_protocol::Puid;
 use sea_orm::sea_query::LockType;
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::write_op::WriteOp;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, padded};
+use crate::rows::{CHUNK, is_one_of};
 use crate::tables::grant;
 
 /// Locks the grants that the notifications of a group are for, in the order of their numbers, so
@@ -26,7 +24,7 @@ pub(super) async fn lock_grants(
         let query = grant::Entity::find()
             .select_only()
             .column(grant::Column::Id)
-            .filter(grant::Column::Puid.is_in(padded(chunk.iter().map(Puid::to_string))));
+            .filter(is_one_of(grant::Column::Puid, chunk.iter().map(Puid::to_string)));
         grants.extend(query.into_tuple::<i64>().all(transaction).await?);
     }
     grants.sort_unstable();
@@ -34,7 +32,7 @@ pub(super) async fn lock_grants(
         let query = grant::Entity::find()
             .select_only()
             .column(grant::Column::Id)
-            .filter(grant::Column::Id.is_in(padded(chunk.iter().copied())))
+            .filter(is_one_of(grant::Column::Id, chunk.iter().copied()))
             .order_by_asc(grant::Column::Id)
             .lock(LockType::NoKeyUpdate);
         query.into_tuple::<i64>().all(transaction).await?;

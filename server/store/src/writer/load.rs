@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+use sea_orm::{QueryFilter, QueryOrder};
 
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::grants::UserGrantRow;
 use crate::pending::{PENDING_PAGE, notifications_by_seq};
 use crate::rows::{
-    CHUNK, NotificationState, QueueRow, Sender, id, notification, padded, time_to_column,
+    CHUNK, NotificationState, QueueRow, Sender, id, is_one_of, notification, time_to_column,
 };
 use crate::tables::{grant, notification};
 
@@ -103,7 +103,7 @@ async fn read_queues(
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
     let rows: Vec<QueueRow> = QueueRow::find()
-        .filter(grant::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
+        .filter(is_one_of(grant::Column::UserId, users.iter().map(|user| user.0)))
         .order_by_asc(notification::Column::Seq)
         .into_model()
         .all(txn.db)

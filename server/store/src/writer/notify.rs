@@ -19,7 +19,7 @@ use super::request::WriteRequest;
 use super::target::{self, Target};
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationState, Sender, digest, id, time_to_column};
+use crate::rows::{CHUNK, NotificationState, Sender, digest, id, is_one_of, time_to_column};
 use crate::tables::idempotency;
 
 /// The lifetime of a notification with `ttl: 0`, which only connected devices get.
@@ -155,8 +155,8 @@ impl NotifyContext {
         keyed: &[(i64, &str)],
     ) -> Result<(), StoreError> {
         let rows = idempotency::Entity::find()
-            .filter(idempotency::Column::GrantId.is_in(keyed.iter().map(|(grant, _)| *grant)))
-            .filter(idempotency::Column::Key.is_in(keyed.iter().map(|(_, key)| *key)))
+            .filter(is_one_of(idempotency::Column::GrantId, keyed.iter().map(|(grant, _)| *grant)))
+            .filter(is_one_of(idempotency::Column::Key, keyed.iter().map(|(_, key)| *key)))
             .filter(idempotency::Column::ExpiresAt.gt(time_to_column(txn.now)))
             .all(txn.db)
             .await?;

@@ -20,7 +20,7 @@ use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::row_lock::is_shared;
 use crate::rows::{
-    CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, time_to_column,
+    CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, is_one_of, time_to_column,
 };
 use crate::tables::{grant, idempotency, notification};
 
@@ -122,7 +122,7 @@ async fn evict(
         let is_evicted = Expr::col((notification::Entity, notification::Column::Seq))
             .lte(Expr::from(newest_evicted));
         let query = NotificationHeaderRow::find()
-            .filter(grant::Column::Id.is_in(chunk.iter().copied()))
+            .filter(is_one_of(grant::Column::Id, chunk.iter().copied()))
             .filter(notification::Column::State.lt(NotificationState::FIRST_ENDED))
             .filter(is_evicted);
         evicted.extend(txn.headers(query).await?);

@@ -16,7 +16,7 @@ use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, is_one_of};
 use crate::tables::{grant, notification};
 
 /// The notifications that a device of a user has taken.
@@ -122,7 +122,7 @@ pub(super) async fn release(
 ) -> Result<(), StoreError> {
     for chunk in grants.chunks(CHUNK) {
         let query = NotificationHeaderRow::find()
-            .filter(grant::Column::Puid.is_in(chunk.iter().map(|(_, puid)| puid.to_string())))
+            .filter(is_one_of(grant::Column::Puid, chunk.iter().map(|(_, puid)| puid.to_string())))
             .filter(notification::Column::State.ne(NotificationState::PENDING));
         let headers = txn.headers(query).await?;
         for header in &headers {
@@ -147,7 +147,10 @@ async fn read_pending(
     let mut pending = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
         let query = NotificationHeaderRow::find()
-            .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
+            .filter(is_one_of(
+                notification::Column::Id,
+                chunk.iter().map(NotificationId::to_string),
+            ))
             .filter(notification::Column::State.eq(NotificationState::PENDING));
         let headers = txn.headers(query).await?;
         pending.extend(headers.into_iter().map(|header| (header.id, header)));
@@ -166,7 +169,7 @@ async fn set_taken(
                 notification::Column::State,
                 NotificationState::Taken(settlement).code().into(),
             )
-            .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
+            .filter(is_one_of(notification::Column::Seq, chunk.iter().copied()))
             .exec(txn.db)
             .await?;
     }

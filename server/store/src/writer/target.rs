@@ -8,12 +8,12 @@ use presence_core::model::{UserId, displayed_name};
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QuerySelect, Statement, Value,
+    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Statement,
+    Value,
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationState, Sender, id, padded, previous_name};
+use crate::rows::{CHUNK, NotificationState, Sender, id, is_one_of, padded, previous_name};
 use crate::tables::{app, grant, notification};
 
 /// A grant that an Application sends notifications to.
@@ -131,7 +131,7 @@ async fn read<C: ConnectionTrait>(puids: &[Puid], db: &C) -> Result<Vec<TargetRo
             grant::Column::WaitingSince,
         ])
         .expr_as(Expr::from(SubQueryStatement::from(rows)), "rows")
-        .filter(grant::Column::Puid.is_in(padded(puids.iter().map(Puid::to_string))));
+        .filter(is_one_of(grant::Column::Puid, puids.iter().map(Puid::to_string)));
     Ok(query.into_model().all(db).await?)
 }
 
@@ -152,7 +152,7 @@ pub(super) async fn senders<C: ConnectionTrait>(
                 app::Column::PreviousName,
                 app::Column::RenamedAt,
             ])
-            .filter(app::Column::Id.is_in(padded(chunk.iter().map(AppId::to_string))))
+            .filter(is_one_of(app::Column::Id, chunk.iter().map(AppId::to_string)))
             .into_model()
             .all(db)
             .await?;

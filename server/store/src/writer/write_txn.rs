@@ -5,16 +5,14 @@ use presence_core::model::UserId;
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::noted::NotedSettlements;
 use super::target::Targets;
 use crate::commit_hook::{CommittedEvent, NotifyLimit};
 use crate::error::StoreError;
 use crate::row_lock::is_shared;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, is_one_of};
 use crate::tables::{notification, user};
 
 /// An open transaction. Its events count only once it is committed.
@@ -81,7 +79,7 @@ impl<'a> WriteTxn<'a> {
         for chunk in headers.chunks(CHUNK) {
             notification::Entity::update_many()
                 .col_expr(notification::Column::State, state.code().into())
-                .filter(notification::Column::Seq.is_in(chunk.iter().map(|header| header.seq)))
+                .filter(is_one_of(notification::Column::Seq, chunk.iter().map(|header| header.seq)))
                 .exec(self.db)
                 .await?;
         }
@@ -95,7 +93,7 @@ impl<'a> WriteTxn<'a> {
     ) -> Result<(), StoreError> {
         for chunk in headers.chunks(CHUNK) {
             notification::Entity::delete_many()
-                .filter(notification::Column::Seq.is_in(chunk.iter().map(|header| header.seq)))
+                .filter(is_one_of(notification::Column::Seq, chunk.iter().map(|header| header.seq)))
                 .exec(self.db)
                 .await?;
         }
@@ -110,7 +108,7 @@ impl<'a> WriteTxn<'a> {
         for chunk in users.chunks(CHUNK) {
             user::Entity::update_many()
                 .col_expr(user::Column::Revision, Expr::col(user::Column::Revision).add(1))
-                .filter(user::Column::Id.is_in(chunk.iter().map(|user| user.0)))
+                .filter(is_one_of(user::Column::Id, chunk.iter().map(|user| user.0)))
                 .exec(self.db)
                 .await?;
         }
