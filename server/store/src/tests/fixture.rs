@@ -162,7 +162,7 @@ impl Fixture {
         Store::open_with_deadline(&url, NOW, DEADLINE).await.unwrap()
     }
 
-    async fn open_at(dir: TempDir, url: &str, now: UnixMillis) -> Self {
+    pub(super) async fn open_at(dir: TempDir, url: &str, now: UnixMillis) -> Self {
         let store = Store::open_with_deadline(url, now, DEADLINE).await.unwrap();
         let hook = Arc::new(RecordingHook::default());
         let clock = Arc::new(ManualClock::new(now));

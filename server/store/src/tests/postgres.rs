@@ -8,4 +8,5 @@ mod epoch;
 mod notes;
 mod one_time;
 mod open;
+mod plans;
 mod schema;

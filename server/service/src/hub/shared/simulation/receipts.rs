@@ -52,8 +52,11 @@ impl Run {
     /// Checks that each notification that was accepted is stored or has one receipt, and that
     /// devices have got those that wait.
     pub(super) fn check_notifications(&mut self) {
+        // A statement of a server may run meanwhile.
+        self.network.database.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
         self.collect_receipts();
         let stored = self.stored_notifications();
+        self.network.database.query("COMMIT");
         for (id, sent) in &self.world.notifications {
             let (row, receipts) = (stored.get(id), &sent.receipts);
             let count = usize::from(row.is_some()) + receipts.len();

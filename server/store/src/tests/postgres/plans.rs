@@ -1,0 +1,50 @@
+//! The plans of statements on PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use presence_core::model::Settlement;
+use presence_test_postgres::Cluster;
+
+use super::super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, id, item, session};
+
+/// Tables of which a server has a few rows, or reads all.
+const SMALL: &[&str] = &["seaql_migrations", "meta", "live_epoch", "live_nodes", "nodes"];
+
+/// Returns how often each other table was read as a whole, by connections that have ended.
+fn whole_reads(database: &str) -> BTreeMap<String, u64> {
+    let busy = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
+    while Cluster::shared().run_sql("postgres", &busy).trim() != "0" {}
+    let sql = "SELECT relname, seq_scan FROM pg_stat_user_tables";
+    let rows = Cluster::shared().run_sql(database, sql);
+    let row = |line: &str| {
+        let (table, count) = line.split_once('|')?;
+        Some((table.to_owned(), count.parse().ok()?))
+    };
+    rows.lines().filter_map(row).filter(|it| !SMALL.contains(&it.0.as_str())).collect()
+}
+
+#[tokio::test]
+async fn no_statement_of_the_writer_reads_a_whole_table_however_small_it_is() {
+    let fixture = Fixture::on_postgres().await;
+    let database = fixture.database_name();
+    let dir = fixture.close().await;
+    let before = whole_reads(&database);
+    let fixture = Fixture::open_at(dir, &Cluster::shared().url(&database), NOW).await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    let (bob, _) = fixture.user_with_grant("bob", 2).await;
+    fixture.insert_session(&session(alice, 1)).await;
+    for number in 1..=3 {
+        fixture.queue(number, puid).await;
+    }
+    fixture.load(alice).await;
+    fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
+    fixture.writer.notify(APP, vec![item(4, puid), item(5, puid)]).await.unwrap();
+    fixture.writer.pause(alice, APP, true).await.unwrap();
+    fixture.writer.revoke(alice, APP).await.unwrap();
+    fixture.writer.grant(alice, (APP, DOMAIN), puid, NOW).await.unwrap().unwrap();
+    fixture.advance(HOUR);
+    fixture.writer.expire().await.unwrap();
+    fixture.writer.erase_user(bob).await.unwrap();
+    drop(fixture.close().await);
+    assert_eq!(whole_reads(&database), before);
+}
