@@ -1,43 +1,43 @@
 //! A seeded random number generator, for runs that can be repeated.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
 
 /// The environment variable with the seed of a run to repeat.
 const GIVEN: &str = "PRESENCE_TEST_SEED";
 
-/// A small random number generator (`SplitMix64`). It is not suitable for secrets.
+/// A random number generator whose algorithm is named, so that a seed keeps its meaning with later
+/// versions of the library.
 #[derive(Debug, Clone)]
-pub struct SeededRng {
-    state: u64,
-}
+pub struct SeededRng(Xoshiro256PlusPlus);
 
 impl SeededRng {
     /// Makes a generator with a seed.
     pub fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     /// Returns the seed of the environment variable, or a random one.
     pub fn seed() -> u64 {
         let given = std::env::var_os(GIVEN).and_then(|seed| seed.to_str()?.parse().ok());
-        given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
+        given.unwrap_or_else(rand::random)
     }
 
     /// Returns another generator, such as for a task.
     #[must_use]
     pub fn another(&mut self) -> Self {
-        Self { state: self.next() }
+        Self(self.0.fork())
     }
 
     /// Returns a number below a bound, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).unwrap();
-        usize::try_from(self.next() % bound).unwrap()
+        self.0.random_range(..bound)
     }
 
     /// Returns a number in the inclusive range.
     pub fn between(&mut self, first: usize, last: usize) -> usize {
-        first + self.below(last - first + 1)
+        self.0.random_range(first..=last)
     }
 
     /// Returns true in the given percentage of cases.
@@ -47,15 +47,6 @@ impl SeededRng {
 
     /// Returns one of several items, of which there must be at least one.
     pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
-        let place = self.below(among.len());
-        among.get(place).unwrap()
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        among.choose(&mut self.0).unwrap()
     }
 }

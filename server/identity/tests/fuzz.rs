@@ -25,10 +25,11 @@ use presence_identity::browserid::{
     Audience, BrowserId, PinnedKeys, Policy, PublicKey, SupportDocument,
 };
 use presence_identity::{Dispatcher, Verifier as _};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 use corpus::{CorpusVector, files, vectors};
-use mutation::SeededRng;
 
 /// The time limit of one input, on a very slow machine.
 const INPUT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -39,8 +40,9 @@ fn rounds(default: u64) -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment selects the seed")]
-fn seeded_rng() -> SeededRng {
-    SeededRng::new(std::env::var("FUZZ_SEED").map_or(1, |text| text.parse().unwrap()))
+fn seeded_rng() -> Xoshiro256PlusPlus {
+    let seed = std::env::var("FUZZ_SEED").map_or(1, |text| text.parse().unwrap());
+    Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
 /// The number of panics, also of those on other threads, which the server reports as rejections.
@@ -116,8 +118,8 @@ async fn no_unsigned_assertion_is_accepted_and_no_input_panics_or_hangs() {
     let mut rng = seeded_rng();
     let mut accepted = 0_u64;
     for round in 0..rounds(30_000) {
-        let index = rng.below(vectors.len());
-        let proof = match rng.below(10) {
+        let index = rng.random_range(..vectors.len());
+        let proof = match rng.random_range(..10_usize) {
             0 => mutation::text(&mut rng, &raw),
             1 => pool[index].clone(),
             _ => mutation::assertion(&mut rng, &pool[index], &pool),

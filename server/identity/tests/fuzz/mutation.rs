@@ -3,32 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-/// A reproducible random number generator (`SplitMix64`).
-pub(crate) struct SeededRng(u64);
-
-impl SeededRng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Returns a number below a limit, which must not be 0.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-}
+use rand::RngExt;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::IndexedRandom;
 
 /// The words that the parsers of JSON, keys, times and names recognize.
 const WORDS: [&[u8]; 36] = [
@@ -71,14 +48,14 @@ const WORDS: [&[u8]; 36] = [
 ];
 
 /// Changes a few bytes.
-fn mutate_bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
-    for _ in 0..=rng.below(3) {
-        let at = rng.below(text.len() + 1);
-        let end = (at + rng.below(12)).min(text.len());
-        match rng.below(6) {
+fn mutate_bytes(rng: &mut Xoshiro256PlusPlus, text: &mut Vec<u8>) {
+    for _ in 0..=rng.random_range(..3_usize) {
+        let at = rng.random_range(..(text.len() + 1));
+        let end = (at + rng.random_range(..12_usize)).min(text.len());
+        match rng.random_range(..6_usize) {
             0 => drop(text.drain(at..end)),
-            1 => drop(text.splice(at..at, rng.choose(&WORDS).iter().copied())),
-            2 => drop(text.splice(at..end, rng.choose(&WORDS).iter().copied())),
+            1 => drop(text.splice(at..at, WORDS.choose(rng).unwrap().iter().copied())),
+            2 => drop(text.splice(at..end, WORDS.choose(rng).unwrap().iter().copied())),
             3 => {
                 let copy = text[at..end].to_vec();
                 text.splice(at..at, copy);
@@ -86,7 +63,7 @@ fn mutate_bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
             4 => text.truncate(at),
             _ => {
                 if let Some(byte) = text.get_mut(at) {
-                    *byte ^= 1 << rng.below(8);
+                    *byte ^= 1 << rng.random_range(..8_usize);
                 }
             }
         }
@@ -94,16 +71,16 @@ fn mutate_bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
 }
 
 /// Returns a text of the corpus with changes.
-pub(crate) fn text(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> String {
-    let mut text = rng.choose(corpus).clone();
+pub(crate) fn text(rng: &mut Xoshiro256PlusPlus, corpus: &[Vec<u8>]) -> String {
+    let mut text = corpus.choose(rng).unwrap().clone();
     mutate_bytes(rng, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Returns a JSON text of the corpus with or without changes.
-pub(crate) fn json(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut text = rng.choose(corpus).clone();
-    if rng.below(8) > 0 {
+pub(crate) fn json(rng: &mut Xoshiro256PlusPlus, corpus: &[Vec<u8>]) -> Vec<u8> {
+    let mut text = corpus.choose(rng).unwrap().clone();
+    if rng.random_range(..8_usize) > 0 {
         mutate_bytes(rng, &mut text);
     }
     text
@@ -111,17 +88,17 @@ pub(crate) fn json(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> Vec<u8> {
 
 /// Returns an assertion with one change: in the text of a part, in a decoded part, or with a part
 /// of another assertion.
-pub(crate) fn assertion(rng: &mut SeededRng, from: &str, pool: &[String]) -> String {
+pub(crate) fn assertion(rng: &mut Xoshiro256PlusPlus, from: &str, pool: &[String]) -> String {
     let mut tokens: Vec<Vec<String>> = split_tokens(from);
-    let token = rng.below(tokens.len());
-    let part = rng.below(tokens[token].len());
-    let other = &pool[rng.below(pool.len())];
-    let other: Vec<String> =
-        split_tokens(other).swap_remove(rng.below(2).min(other.matches('~').count()));
-    match rng.below(8) {
+    let token = rng.random_range(..tokens.len());
+    let part = rng.random_range(..tokens[token].len());
+    let other = &pool[rng.random_range(..pool.len())];
+    let other: Vec<String> = split_tokens(other)
+        .swap_remove(rng.random_range(..2_usize).min(other.matches('~').count()));
+    match rng.random_range(..8_usize) {
         0 => tokens.push(other),
         1 => tokens[token] = other,
-        2 => tokens[token][part].clone_from(rng.choose(&other)),
+        2 => tokens[token][part].clone_from(other.choose(rng).unwrap()),
         3 => {
             let mut text = std::mem::take(&mut tokens[token][part]).into_bytes();
             mutate_bytes(rng, &mut text);
