@@ -115,17 +115,24 @@ impl Server {
 
     /// Waits until the log contains a text, and returns the log so far.
     pub async fn wait_for_log(&self, text: &str) -> String {
+        self.wait_for_log_line(&[text]).await;
+        self.log_so_far()
+    }
+
+    /// Waits until a line of the log contains all the texts, and returns it.
+    pub async fn wait_for_log_line(&self, texts: &[&str]) -> String {
         let logged = async {
             loop {
                 let log = self.log_so_far();
-                if log.contains(text) {
-                    return log;
+                let has_all = |line: &&str| texts.iter().all(|text| line.contains(text));
+                if let Some(line) = log.lines().find(has_all) {
+                    return line.to_owned();
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let log = timeout(TIMEOUT, logged).await;
-        log.unwrap_or_else(|_| panic!("{text:?} is not logged: {}", self.log_so_far()))
+        let line = timeout(TIMEOUT, logged).await;
+        line.unwrap_or_else(|_| panic!("{texts:?} is not logged: {}", self.log_so_far()))
     }
 
     /// Returns the path of the SQLite file.
