@@ -1,13 +1,15 @@
 //! The command line.
 //!
 //! The modules in reading order: the commands [`check`], [`database`] and [`generate`] with the
-//! [`manual`] page, then the [`output`] and the errors of wrong [`usage`].
+//! [`manual`] page, then the [`log_format`] of wrong arguments, the [`output`] and the errors of
+//! wrong [`usage`].
 
 mod check;
 mod database;
 mod generate;
 mod manual;
 
+mod log_format;
 mod output;
 mod usage;
 
@@ -25,7 +27,7 @@ use self::output::{
     Announcements, CommandError, EXIT_USAGE, failure, print, print_error, usage_error,
 };
 use crate::lifecycle::{RunningServer, StopReason};
-use crate::settings::{Flags, Settings, show_defaults};
+use crate::settings::{Flags, LogFormat, Settings, show_defaults};
 use crate::tls::Tls;
 use crate::{http, logging};
 
@@ -89,6 +91,9 @@ impl Cli {
     ///
     /// The exit code, if the arguments are wrong or ask for help.
     pub fn from_arguments() -> Result<Self, ExitCode> {
+        if log_format::is_json(std::env::args_os()) {
+            use_format(LogFormat::Json);
+        }
         let matches = Self::definition().try_get_matches();
         matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
             if !error.use_stderr() {
@@ -114,6 +119,9 @@ impl Cli {
 
     fn execute(self) -> Result<(), CommandError> {
         let Self { command, config, flags } = self;
+        if let Some(format) = Settings::log_format(&flags, config.as_deref()) {
+            use_format(format);
+        }
         let settings = || Settings::load(&flags, config.as_deref()).map_err(usage_error);
         match command.unwrap_or(Command::Serve) {
             Command::Generate(command) => generate::run(command, Self::definition()),
@@ -128,6 +136,14 @@ impl Cli {
                 block_on(assertion(settings()?, email, audience))
             }
         }
+    }
+}
+
+/// Uses a format for all that is written besides the log.
+fn use_format(format: LogFormat) {
+    output::set_format(format);
+    if format == LogFormat::Json {
+        logging::catch_early_panics();
     }
 }
 

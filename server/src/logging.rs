@@ -6,6 +6,8 @@
 
 pub(crate) mod background_writer;
 
+pub(crate) mod json_line;
+
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
@@ -18,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::background_writer::BackgroundWriter;
+use self::json_line::json_line;
 use crate::settings::{LogFormat, Settings};
 
 /// The prefix of the targets of this project's crates.
@@ -75,10 +78,63 @@ fn is_permitted(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with(OWN_TARGETS) || *metadata.level() <= MAX_LIBRARY_LEVEL
 }
 
+/// Writes a panic before the log has started as a line of the JSON log, instead of as text.
+pub(crate) fn catch_early_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = format!("panicked: {panic}");
+        if let Ok(errors) = BackgroundWriter::start(std::io::stderr()) {
+            errors.write_line(&json_line(Level::ERROR, &message));
+            errors.flush(FLUSH_TIMEOUT);
+        }
+    }));
+}
+
 /// Logs a panic like any other line. The default hook would write to standard error itself, and
 /// wait for its reader.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let reason = panic.payload_as_str().unwrap_or("no text");
     let place = panic.location().map(tracing::field::display);
     tracing::error!(reason, place, "panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Set in a process that panics, by the time: before or after the log has started.
+    const PANICS: &str = "PRESENCE_SERVER_TEST_PANICS";
+
+    #[test]
+    fn a_panic_is_a_line_of_the_json_log_before_and_after_its_start() {
+        for time in ["before", "after"] {
+            let output = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "logging::tests::panics_if_asked", "--nocapture"])
+                .env(PANICS, time)
+                .output()
+                .unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            let lines: Vec<Value> =
+                errors.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(lines.len(), 1, "{errors}");
+            assert_eq!(lines[0]["level"], "ERROR", "{errors}");
+            assert!(errors.contains("panicked") && errors.contains("a fault"), "{errors}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the environment of this process")]
+    fn panics_if_asked() {
+        let Ok(time) = std::env::var(PANICS) else { return };
+        catch_early_panics();
+        if time == "after" {
+            start(&Settings { log_format: LogFormat::Json, ..Settings::default()}).unwrap();
+        }
+        let panicked = std::panic::catch_unwind(|| panic!("a fault"));
+        flush();
+        assert!(panicked.is_err());
+    }
 }

@@ -6,6 +6,7 @@ mod command_line;
 mod copies;
 mod generated;
 mod limits;
+mod json_lines;
 mod log_output;
 mod logs;
 pub(crate) mod metrics;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use presence_protocol::{AppId, Puid};
 use presence_test_postgres::Cluster;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -336,7 +336,12 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
 /// Returns the next line that a starting server prints.
 async fn next_line(stdout: &mut Lines<BufReader<ChildStdout>>) -> String {
     let line = timeout(TIMEOUT, stdout.next_line()).await;
-    line.unwrap_or_else(|_| panic!("the server prints nothing")).unwrap().unwrap_or_default()
+    let line = line.unwrap_or_else(|_| panic!("the server prints nothing"));
+    let line = line.unwrap().unwrap_or_default();
+    // With a log in JSON, this line is JSON too.
+    let object: Option<Value> = serde_json::from_str(&line).ok();
+    let message = object.and_then(|line| line["fields"]["message"].as_str().map(str::to_owned));
+    message.unwrap_or(line)
 }
 
 fn log_output(options: &ServerOptions, directory: &TempDir) -> OwnedFd {

@@ -7,7 +7,7 @@ use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::{Figment, Metadata, Source};
 
-use super::definition::{Flags, Settings};
+use super::definition::{Flags, LogFormat, Settings};
 use super::error::SettingsError;
 use super::similar::{did_you_mean, most_similar};
 use super::values::ENVIRONMENT_PREFIX;
@@ -38,6 +38,15 @@ impl Settings {
             .map_err(|error| SettingsError::Unreadable(describe(&error)))?;
         settings.check()?;
         Ok(settings)
+    }
+
+    /// Returns the format of the log, if it is set and can be read, whatever is wrong with other
+    /// settings: the reason is written in that format.
+    pub(crate) fn log_format(flags: &Flags, file: Option<&Path>) -> Option<LogFormat> {
+        let read = |figment: Figment| figment.extract_inner("log_format").ok();
+        let environment = Env::prefixed(ENVIRONMENT_PREFIX).only(Self::NAMES);
+        let in_file = || read(Figment::from(Toml::file_exact(file?)));
+        flags.log_format.or_else(|| read(Figment::from(environment))).or_else(in_file)
     }
 }
 
