@@ -51,7 +51,7 @@ pub(crate) fn discovery(
     };
     let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
     let limits = FetchLimits { total: FETCH_TIMEOUT, ..FetchLimits::default() };
-    let client = GuardedClient::with_limits(options, limits)?;
+    let client = GuardedClient::with_limits(options, limits)?.for_purpose("browserid_issuer");
     let scope = DiscoveryScope { listed: settings.browserid_hosts(), open };
     Ok(Some(Discovery::new(client, scope, clock)))
 }

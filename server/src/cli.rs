@@ -29,6 +29,7 @@ use self::output::{
 use crate::lifecycle::{RunningServer, StopReason};
 use crate::settings::{Flags, LogFormat, Settings, show_defaults};
 use crate::tls::Tls;
+use crate::traces::Traces;
 use crate::{http, logging};
 
 /// Presence shows applications whether a user is reachable, if the user has allowed it.
@@ -166,7 +167,8 @@ fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), 
 }
 
 async fn serve(settings: Settings) -> Result<(), CommandError> {
-    logging::start(&settings).map_err(usage_error)?;
+    let traces = Traces::configured(&settings).map_err(usage_error)?;
+    logging::start(&settings, traces.as_ref().map(Traces::layer)).map_err(usage_error)?;
     // From here on SIGHUP does not end the process; the running server reloads at it.
     let hang_ups = signal(SignalKind::hangup()).map_err(failure)?;
     let announcements = Announcements::start().map_err(failure)?;
@@ -192,7 +194,12 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
              Next: open {url}/ in a browser, {url}/docs for the API, {url}/dev for an assertion."
         ));
     }
-    server.serve(stop_request, hang_ups).await.map_err(failure)
+    let export = traces.map(Traces::start);
+    let result = server.serve(stop_request, hang_ups).await.map_err(failure);
+    if let Some(export) = export {
+        export.finish().await;
+    }
+    result
 }
 
 fn log_warning(warning: &str) {

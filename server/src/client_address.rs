@@ -51,6 +51,11 @@ impl TrustedProxies {
         client
     }
 
+    /// Returns true if a request comes from a trusted proxy.
+    pub(crate) fn is_peer_of(&self, request: &Request) -> bool {
+        self.contains(peer(request))
+    }
+
     /// Returns true for the address of a trusted proxy.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))

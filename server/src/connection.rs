@@ -90,6 +90,7 @@ async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
             request.set_data(Arc::clone(proof));
         }
         let id = RequestId::random();
+        request.set_data(id);
         let activity = Arc::clone(&activity);
         let response = async move {
             activity.set_busy(true);

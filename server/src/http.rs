@@ -28,6 +28,7 @@ mod credential;
 mod error_response;
 mod finish;
 mod operation_error;
+mod path_templates;
 mod request_context;
 mod tag;
 mod unread_body;
@@ -59,6 +60,7 @@ pub(crate) use self::error_response::ErrorResponse;
 pub use self::errors_markdown::errors_markdown;
 pub(crate) use self::finish::{accepts_html, finish};
 pub use self::openapi::document;
+pub(crate) use self::path_templates::PathTemplates;
 pub(crate) use self::request_context::{RequestContext, session_cookie};
 
 /// Returns all routes except the two sockets and the metrics: those of the API, and those that

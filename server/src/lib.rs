@@ -34,4 +34,6 @@ mod logging;
 mod meter;
 pub mod operator_console;
 mod request_id;
+mod request_record;
 pub mod supervisor;
+mod traces;

@@ -195,8 +195,8 @@ impl RunningServer {
         let own_metrics =
             metrics_listener.map(|listener| with_timeouts(listener, None)).transpose()?;
         let main = with_timeouts(listener, tls)?;
-        let strict_transport = settings.strict_transport_security();
-        let endpoint = routes::endpoint(context, Arc::clone(&sockets), limits, strict_transport);
+        let completion = (settings.strict_transport_security(), routes::recorder(&settings));
+        let endpoint = routes::endpoint(context, Arc::clone(&sockets), limits, completion);
         let metrics = routes::metrics_endpoint(exporter, Arc::clone(&sockets));
         let (drained, main_ended) = (CancellationToken::new(), CancellationToken::new());
         let (stopped, ended) = (drained.clone(), main_ended.clone().drop_guard());

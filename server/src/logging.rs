@@ -13,16 +13,21 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use presence_core::TRACE_TARGET;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use self::background_writer::BackgroundWriter;
 use self::json_line::json_line;
 use crate::settings::{LogFormat, Settings};
 
+/// The target of the lines of the access log.
+pub(crate) const ACCESS_TARGET: &str = "presence_access";
 /// The prefix of the targets of this project's crates.
 const OWN_TARGETS: &str = "presence_";
 /// The most detailed level of all other crates: below it, libraries log headers, addresses and the
@@ -31,34 +36,66 @@ const MAX_LIBRARY_LEVEL: Level = Level::INFO;
 /// The time that the log may take to be written when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// A layer that sees all spans, and has a filter of its own.
+pub(crate) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// The writer of the log, once it is started.
 static WRITER: OnceLock<BackgroundWriter> = OnceLock::new();
 
-/// Starts the log.
+/// Starts the log, and lets the layer of traces see its spans, if there is one.
 ///
 /// # Errors
 ///
 /// The reason in one line, if the filter cannot be parsed or standard error cannot be used.
-pub(crate) fn start(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|error| format!("log is not a filter: {error}"))?;
+pub(crate) fn start(settings: &Settings, traces: Option<SpanLayer>) -> Result<(), String> {
+    let filter = filter(settings)?;
     let started = |problem: String| format!("the log cannot be started: {problem}");
     let writer =
         BackgroundWriter::start(std::io::stderr()).map_err(|error| started(error.to_string()))?;
     let writer = WRITER.get_or_init(|| writer);
+    let registry = tracing_subscriber::registry();
+    match traces {
+        // Without traces, the filters are asked once for each place that logs.
+        None => registry
+            .with(filter)
+            .with(filter_fn(is_permitted))
+            .with(lines(settings.log_format, writer))
+            .try_init(),
+        Some(traces) => registry
+            .with(traces)
+            .with(
+                lines(settings.log_format, writer).with_filter(filter.and(filter_fn(is_permitted))),
+            )
+            .try_init(),
+    }
+    .map_err(|error| started(error.to_string()))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Returns the layer that writes lines.
+fn lines<S>(format: LogFormat, writer: &'static BackgroundWriter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| writer.clone())
         .with_ansi(std::io::stderr().is_terminal())
         // The library would print its own errors to standard error, and panic if it cannot.
         .log_internal_errors(false);
-    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_permitted));
-    match settings.log_format {
-        LogFormat::Pretty => registry.with(lines).try_init(),
-        LogFormat::Json => registry.with(lines.json()).try_init(),
+    match format {
+        LogFormat::Pretty => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     }
-    .map_err(|error| started(error.to_string()))?;
-    std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+}
+
+/// Returns the filter of the settings. Whether there is an access log, it does not decide.
+fn filter(settings: &Settings) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|error| format!("log is not a filter: {error}"))?;
+    let access = if settings.access_log { Level::INFO.into() } else { LevelFilter::OFF };
+    let access = format!("{ACCESS_TARGET}={access}").parse();
+    Ok(filter.add_directive(access.map_err(|error| format!("the access log: {error}"))?))
 }
 
 /// Waits until all lines are written, for a bounded time.
@@ -73,9 +110,12 @@ pub(crate) fn dropped_lines() -> u64 {
     WRITER.get().map_or(0, BackgroundWriter::dropped_lines)
 }
 
-/// Returns true if lines of a target and level may be logged, whatever the filter says.
+/// Returns true if lines and spans of a target and level may be logged, whatever the filter says.
+/// Spans of traces are for traces only.
 fn is_permitted(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with(OWN_TARGETS) || *metadata.level() <= MAX_LIBRARY_LEVEL
+    let target = metadata.target();
+    target != TRACE_TARGET
+        && (target.starts_with(OWN_TARGETS) || *metadata.level() <= MAX_LIBRARY_LEVEL)
 }
 
 /// Writes a panic before the log has started as a line of the JSON log, instead of as text.
@@ -131,7 +171,7 @@ mod tests {
         let Ok(time) = std::env::var(PANICS) else { return };
         catch_early_panics();
         if time == "after" {
-            start(&Settings { log_format: LogFormat::Json, ..Settings::default()}).unwrap();
+            start(&Settings { log_format: LogFormat::Json, ..Settings::default() }, None).unwrap();
         }
         let panicked = std::panic::catch_unwind(|| panic!("a fault"));
         flush();

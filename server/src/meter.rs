@@ -104,6 +104,17 @@ impl Drop for CountedConnection {
     }
 }
 
+/// The result of an ended span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpanOutcome {
+    /// The collector has taken it.
+    Sent,
+    /// There was no room for it in the queue.
+    Dropped,
+    /// The collector did not take it.
+    Failed,
+}
+
 /// The metrics that belong to no single channel.
 struct ServerMeter {
     errors: Vec<(Errno, Counter)>,
@@ -113,6 +124,7 @@ struct ServerMeter {
     certificate_reloads: OutcomeCounters,
     accept_failures: Counter,
     log_lines_dropped: Counter,
+    spans: [(SpanOutcome, Counter); 3],
     draining: Gauge,
     warming_up: Gauge,
 }
@@ -152,6 +164,14 @@ impl ServerMeter {
             certificate_reloads: OutcomeCounters::new("presence_tls_reloads_total"),
             accept_failures: counter!("presence_accept_failures_total"),
             log_lines_dropped: counter!("presence_log_lines_dropped_total"),
+            spans: [
+                (SpanOutcome::Sent, "sent"),
+                (SpanOutcome::Dropped, "dropped"),
+                (SpanOutcome::Failed, "failed"),
+            ]
+            .map(|(outcome, label)| {
+                (outcome, counter!("presence_trace_spans_total", "outcome" => label))
+            }),
             draining: gauge!("presence_draining"),
             warming_up: gauge!("presence_warming_up"),
         }
@@ -187,6 +207,13 @@ pub(crate) fn count_certificate_reload(succeeded: bool) {
 /// Counts a connection that could not be accepted.
 pub(crate) fn count_accept_failure() {
     METER.accept_failures.increment(1);
+}
+
+/// Counts ended spans of traces.
+pub(crate) fn count_spans(outcome: SpanOutcome, spans: u64) {
+    if let Some((_, counter)) = METER.spans.iter().find(|(known, _)| *known == outcome) {
+        counter.increment(spans);
+    }
 }
 
 /// The exporter of all metrics in the text format of Prometheus.

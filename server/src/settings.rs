@@ -14,6 +14,7 @@ mod redacted;
 mod reference;
 mod shared_secret;
 mod template;
+mod traces_headers;
 mod warnings;
 
 mod browserid;

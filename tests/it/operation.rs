@@ -1,12 +1,13 @@
 //! The server as its operator sees it.
 
+mod access_log;
 mod addresses;
 mod backups;
 mod command_line;
 mod copies;
 mod generated;
-mod limits;
 mod json_lines;
+mod limits;
 mod log_output;
 mod logs;
 pub(crate) mod metrics;
@@ -18,3 +19,4 @@ mod running;
 mod stopping;
 mod strangers;
 mod tls;
+mod traces;

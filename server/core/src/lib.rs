@@ -7,8 +7,9 @@
 //! their deadlines ([`shard`]), the updates of one Application with its holds of receipts
 //! ([`stream`]) and their readers ([`reader`]), the phases of a device connection ([`phase`]), the
 //! limit on ignored `slow_down` ([`violation_window`]), the last check of a user ([`checks`]),
-//! rates by key ([`token_buckets`]), the memory of what was used ([`expiring_map`]), and the limit
-//! on repeated log lines ([`log_limit`]).
+//! rates by key ([`token_buckets`]), the memory of what was used ([`expiring_map`]), the limit on
+//! repeated log lines ([`log_limit`]), and the target of spans that are exported
+//! ([`TRACE_TARGET`]).
 
 pub mod checks;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod roster;
 pub mod shard;
 pub mod stream;
 pub mod token_buckets;
+mod trace_target;
 pub mod view;
 pub mod violation_window;
 
@@ -37,4 +39,5 @@ pub use model::{
     PreviousName, Scope, Session, Settlement, UserId,
 };
 pub use presence_protocol::UnixMillis;
+pub use trace_target::TRACE_TARGET;
 pub use view::View;

@@ -18,10 +18,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use presence_core::TRACE_TARGET;
+use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::sync::Semaphore;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use url::{Host, Url};
 
 use self::dns::DnsLookup;
@@ -84,6 +88,22 @@ pub enum FetchError {
     Connection,
 }
 
+impl FetchError {
+    /// Returns the name of the error in traces.
+    fn name(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::NotResolvable => "not_resolvable",
+            Self::ForbiddenAddress => "forbidden_address",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::Redirect => "redirect",
+            Self::TooLarge => "too_large",
+            Self::Connection => "connection",
+        }
+    }
+}
+
 /// The error of setting up the HTTP client, for example if the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the HTTP client")]
@@ -97,6 +117,8 @@ pub struct GuardedClient {
     limits: FetchLimits,
     /// One permit for each request in progress. Clones share them; another client has its own.
     permits: Arc<Semaphore>,
+    /// The purpose of its requests, for traces.
+    purpose: &'static str,
 }
 
 impl GuardedClient {
@@ -138,7 +160,13 @@ impl GuardedClient {
             .build()
             .map_err(SetUpError)?;
         let permits = Arc::new(Semaphore::new(limits.concurrent));
-        Ok(Self { client, options, limits, permits })
+        Ok(Self { client, options, limits, permits, purpose: "fetch" })
+    }
+
+    /// Names the purpose of its requests, for traces.
+    #[must_use]
+    pub fn for_purpose(self, purpose: &'static str) -> Self {
+        Self { purpose, ..self }
     }
 
     /// Sends a GET request to `url`.
@@ -147,7 +175,7 @@ impl GuardedClient {
     /// [`FetchError`] if there is no response, or if it is a redirect. Other statuses are no error.
     pub async fn get(&self, url: &Url) -> Result<FetchedResponse, FetchError> {
         self.check_url(url)?;
-        self.fetch(self.client.get(url.clone())).await
+        self.fetch("GET", self.client.get(url.clone())).await
     }
 
     /// Posts a form to `url`, with the value of an `Authorization` header if one is given.
@@ -166,7 +194,7 @@ impl GuardedClient {
             Some(value) => request.header(AUTHORIZATION, value),
             None => request,
         };
-        self.fetch(request.body(form)).await
+        self.fetch("POST", request.body(form)).await
     }
 
     /// Checks the URL. An IP address in it is checked here, because it does not reach the resolver.
@@ -198,7 +226,32 @@ impl GuardedClient {
         }
     }
 
-    async fn fetch(&self, request: RequestBuilder) -> Result<FetchedResponse, FetchError> {
+    /// Sends a request in a span. Neither the host nor the URL is named, since the domain of an
+    /// e-mail may belong to one person.
+    async fn fetch(
+        &self,
+        method: &'static str,
+        request: RequestBuilder,
+    ) -> Result<FetchedResponse, FetchError> {
+        let span = tracing::info_span!(
+            target: TRACE_TARGET,
+            "fetch",
+            otel.kind = "client",
+            "presence.fetch.purpose" = self.purpose,
+            "http.request.method" = method,
+            "http.response.status_code" = Empty,
+            "error.type" = Empty,
+            otel.status_code = Empty,
+        );
+        let result = self.send_within_limits(request).instrument(span.clone()).await;
+        record_result(&span, &result);
+        result
+    }
+
+    async fn send_within_limits(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<FetchedResponse, FetchError> {
         // All work of a request is in its future, so nothing goes on after the permit is returned.
         let _permit = self.permits.try_acquire().map_err(|_full| FetchError::Busy)?;
         tokio::time::timeout(self.limits.total, self.send(request))
@@ -231,6 +284,23 @@ impl GuardedClient {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+}
+
+/// Returns the resolver of a client for a host that the operator chose, which may have any address.
+pub fn internal_resolver(deadline: Duration) -> impl Resolve {
+    let options = GuardOptions { allow_internal: true, ..GuardOptions::default() };
+    GuardedResolver::new(Arc::new(DnsLookup::default()), options, deadline)
+}
+
+fn record_result(span: &Span, result: &Result<FetchedResponse, FetchError>) {
+    match result {
+        Ok(response) => {
+            span.record("http.response.status_code", i64::from(response.status));
+        }
+        Err(error) => {
+            span.record("error.type", error.name()).record("otel.status_code", "error");
+        }
     }
 }
 

@@ -92,7 +92,8 @@ impl Oidc {
                 allow_loopback: development,
                 allow_internal: internal,
             };
-            GuardedClient::with_limits(options, FETCH_LIMITS)
+            let client = GuardedClient::with_limits(options, FETCH_LIMITS)?;
+            Ok(client.for_purpose("oidc_issuer"))
         };
         let issuers = settings
             .iter()

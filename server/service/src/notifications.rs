@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::lookalike::SourceName;
-use presence_core::{Clock, UnixMillis};
+use presence_core::{Clock, TRACE_TARGET, UnixMillis};
 use presence_protocol::app::{NotifyItem, QueuedNotification};
 use presence_protocol::{ApiError, AppId, Errno, NotificationId, Puid};
 use presence_store::{NewNotification, NotifyLimit, Writer};
-use tracing::Span;
+use tracing::{Instrument, Span};
 
 use crate::clock::Stopwatch;
 use crate::errors::{from_notify, from_store};
@@ -54,7 +54,8 @@ impl Notifications {
             Ok(())
         };
         let checked: Vec<Result<(), ApiError>> = items.into_iter().map(check).collect();
-        let reply = self.writer.notify(app, accepted);
+        let commit = commit_span(accepted.len());
+        let reply = self.writer.notify(app, accepted).instrument(commit);
         let (started, span, meters) = (Stopwatch::start(), span.clone(), self.meters.clone());
         async move {
             match reply.await {
@@ -90,6 +91,15 @@ impl Notifications {
         let source = SourceName::new(&source);
         Ok(NewNotification { id, puid: uid, source, message, action, ttl, idempotency_key })
     }
+}
+
+/// Returns the span of the time from the check of notifications to their commit.
+fn commit_span(notifications: usize) -> Span {
+    tracing::info_span!(
+        target: TRACE_TARGET,
+        "notifications.accept",
+        "presence.notifications" = notifications,
+    )
 }
 
 /// The rate of the notifications of each grant, which the writer checks.

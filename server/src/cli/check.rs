@@ -1,5 +1,5 @@
-//! The command `check`, which checks that the certificate, the shared secret, the database and the
-//! issuers can be used.
+//! The command `check`, which checks that the certificate, the shared secret, the collector of
+//! traces, the database and the issuers can be used.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::output::{CommandError, failure, print};
 use crate::lifecycle::error::with_causes;
 use crate::settings::Settings;
 use crate::tls::Tls;
-use crate::{browserid, oidc};
+use crate::{browserid, oidc, traces};
 
 /// Checks everything that the settings name. Changes nothing.
 pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
@@ -28,6 +28,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
     }
     if settings.shared_secret().map_err(failure)?.is_some() {
         print("shared secret: ok")?;
+    }
+    if traces::check(&settings).await.map_err(failure)? {
+        print("traces: ok")?;
     }
     database::check(&settings).await?;
     check_browserid(&settings).await?;

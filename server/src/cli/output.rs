@@ -84,8 +84,8 @@ impl Announcements {
     }
 }
 
-/// Prints the reason of a failure in one line, in the format of the log. Waits only for a bounded time, since the process
-/// must end although nobody reads its errors.
+/// Prints the reason of a failure in one line, in the format of the log. Waits only for a bounded
+/// time, since the process must end although nobody reads its errors.
 pub(super) fn print_error(text: &str) {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Ok(errors) = BackgroundWriter::start(std::io::stderr()) {

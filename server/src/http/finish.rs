@@ -98,7 +98,7 @@ impl AllowedMethods {
     }
 }
 
-fn matches_template(path: &str, template: &str) -> bool {
+pub(super) fn matches_template(path: &str, template: &str) -> bool {
     let (mut template, mut path) = (template.split('/'), path.split('/'));
     loop {
         match (template.next(), path.next()) {

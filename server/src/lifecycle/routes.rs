@@ -8,6 +8,7 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
 use presence_protocol::{ApiError, Errno};
 use presence_service::as_one_call;
 use presence_service::clock::Stopwatch;
+use tracing::Instrument;
 
 use crate::authorization::bearer;
 use crate::client_address;
@@ -15,10 +16,12 @@ use crate::client_proof::{self, ClientProof};
 use crate::connection::listener::ConnectionLimits;
 use crate::context::ServerContext;
 use crate::development_guard;
-use crate::http;
+use crate::http::{self, PathTemplates};
 use crate::meter::{self, MetricsExporter};
 use crate::operator_console::OperatorConsole;
+use crate::request_record::RequestRecorder;
 use crate::route_table::SharedEndpoint;
+use crate::settings::Settings;
 use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::web;
@@ -26,41 +29,25 @@ use crate::web;
 /// The path of the metrics in the text format of Prometheus.
 const METRICS: &str = "/metrics";
 
+/// The paths that are neither pages nor operations of the API, as templates.
+const OTHER_PATHS: [&str; 5] = ["/presence", "/presence/", "/myapps/", "/myapps/{appid}/", METRICS];
+
 /// The delay before a retry, in seconds, in the replies of a server that is stopping.
 const RETRY_AFTER_STOP: f64 = 1.0;
 
-/// Returns all routes, and completes every response. `strict_transport` is the value of the header
-/// `Strict-Transport-Security`.
+/// Returns all routes, and completes and records every response. `strict_transport` is the value of
+/// the header `Strict-Transport-Security`.
 pub(super) fn endpoint(
     context: Arc<ServerContext>,
     sockets: Arc<SocketRegistry>,
     limits: ConnectionLimits,
-    strict_transport: Option<HeaderValue>,
+    (strict_transport, recorder): (Option<HeaderValue>, RequestRecorder),
 ) -> impl Endpoint<Output = Response> {
-    let app_socket =
-        socket_route(
-            &sockets,
-            |sockets, request| async move { upgrade::app(&sockets, &request).await },
-        );
-    let device_socket =
-        socket_route(
-            &sockets,
-            |sockets, request| async move { upgrade::device(&sockets, &request) },
-        );
-    let (console, development) = (Arc::clone(&context), context.dev_issuer.is_some());
-    let metrics = operator_metrics_endpoint(console);
-    let http_routes: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
-    let app_socket = web::page_or_socket(&http_routes, app_socket);
-    let routes = Route::new()
-        .at("/presence", Arc::clone(&device_socket))
-        .at("/presence/", device_socket)
-        .at("/myapps/", Arc::clone(&app_socket))
-        .at("/myapps/:appid", Arc::clone(&app_socket))
-        .at("/myapps/:appid/", app_socket)
-        .at(METRICS, metrics.map_to_response())
-        .nest_no_strip("/", http_routes);
-    routes.around(move |next, mut request| {
+    let development = context.dev_issuer.is_some();
+    routes(context, &sockets).around(move |next, mut request| {
         limits.proxies.record_client(&mut request);
+        let record = recorder.begin(&request, &limits.proxies);
+        let span = record.span();
         let proof = proof_of_client(&mut request, &limits);
         let refusal = if sockets.is_draining() && !is_served_while_draining(request.uri()) {
             Some(ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP))
@@ -93,10 +80,43 @@ pub(super) fn endpoint(
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
-            meter::record_response(response.status(), started.elapsed());
+            let elapsed = started.elapsed();
+            meter::record_response(response.status(), elapsed);
+            record.end(response.status(), elapsed);
             Ok(response)
         }
+        .instrument(span)
     })
+}
+
+/// Returns what records requests.
+pub(super) fn recorder(settings: &Settings) -> RequestRecorder {
+    RequestRecorder::new(settings, PathTemplates::of(web::pages, &OTHER_PATHS))
+}
+
+/// Returns the endpoints of all paths.
+fn routes(context: Arc<ServerContext>, sockets: &Arc<SocketRegistry>) -> Route {
+    let app_socket =
+        socket_route(
+            sockets,
+            |sockets, request| async move { upgrade::app(&sockets, &request).await },
+        );
+    let device_socket =
+        socket_route(
+            sockets,
+            |sockets, request| async move { upgrade::device(&sockets, &request) },
+        );
+    let metrics = operator_metrics_endpoint(Arc::clone(&context));
+    let http_routes: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&http_routes, app_socket);
+    Route::new()
+        .at("/presence", Arc::clone(&device_socket))
+        .at("/presence/", device_socket)
+        .at("/myapps/", Arc::clone(&app_socket))
+        .at("/myapps/:appid", Arc::clone(&app_socket))
+        .at("/myapps/:appid/", app_socket)
+        .at(METRICS, metrics.map_to_response())
+        .nest_no_strip("/", http_routes)
 }
 
 /// Returns the proof of a request's client: that of the connection, or behind a proxy one of the

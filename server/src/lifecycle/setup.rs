@@ -113,5 +113,6 @@ pub(super) fn domain_client(settings: &Settings) -> Result<GuardedClient, StartE
         allow_loopback: settings.dev,
         allow_internal: false,
     };
-    GuardedClient::new(options).map_err(start_error)
+    let client = GuardedClient::new(options).map_err(start_error)?;
+    Ok(client.for_purpose("domain_proof"))
 }

@@ -41,6 +41,10 @@ const COUNTERS: &[Description] = &[
         "presence_tls_reloads_total",
         "Certificates reloaded while running, by outcome: ok, or failed if the old one is kept.",
     ),
+    (
+        "presence_trace_spans_total",
+        "Spans of traces that have ended, by outcome: sent, dropped (the queue was full), failed.",
+    ),
     ("presence_updates_total", "Changes of a user's presence that were sent to an Application."),
     (
         "presence_updates_written_total",

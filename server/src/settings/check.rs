@@ -50,6 +50,7 @@ impl Settings {
         self.check_tls()?;
         self.check_lists()?;
         self.check_numbers()?;
+        self.check_traces()?;
         browserid::check(self)?;
         self.oidc_issuers.check(self.dev).map_err(SettingsError::Issuer)
     }
@@ -117,6 +118,24 @@ impl Settings {
             if let Some(problem) = action_scheme_problem(text) {
                 return invalid("action_schemes", format!("contains {text:?}, which {problem}"));
             }
+        }
+        Ok(())
+    }
+
+    /// Checks where traces are sent. A secret does not belong into the URL, which is shown.
+    fn check_traces(&self) -> Result<(), SettingsError> {
+        if !(0.0..=1.0).contains(&self.traces_ratio) {
+            return invalid("traces_ratio", "must be between 0 and 1");
+        }
+        if self.traces_service_name.trim().is_empty() {
+            return invalid("traces_service_name", "must not be empty");
+        }
+        if !self.traces_endpoint.is_empty() && self.traces_endpoint().is_none() {
+            return invalid(
+                "traces_endpoint",
+                "must be a URL such as http://localhost:4318/v1/traces, without a user name and a \
+                 query: what is secret belongs into traces_headers_file",
+            );
         }
         Ok(())
     }

@@ -114,10 +114,33 @@ settings! {
     log: String = "info,poem=warn,sea_orm_migration=warn,sqlx=warn".to_owned();
     /// Format of the log: `pretty` or `json`.
     log_format: LogFormat = LogFormat::Pretty;
+    /// If true, each HTTP request is a line of the log: the method, the route, the status and the
+    /// duration. It names no person, and no id but that of the request.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    access_log: bool = false;
+    /// If true, these lines have the address of the client too.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    access_log_addresses: bool = false;
     /// Address and port on which only `/metrics` is served, over plain HTTP and without a
     /// credential; it should not be reachable by others. `listen` serves `/metrics` to the
     /// operator's token only.
     metrics_listen: String = String::new();
+    group "Traces";
+    /// The URL that traces are sent to by OTLP over HTTP, such as
+    /// `http://localhost:4318/v1/traces`. Empty: there are no traces. The environment variables
+    /// `OTEL_…` have no effect.
+    traces_endpoint: String = String::new();
+    /// File with the headers that are sent with traces, such as a token of the collector: lines of
+    /// the form `name: value`. Empty: none.
+    traces_headers_file: String = String::new();
+    /// Share of the requests that are traced, between 0 and 1.
+    traces_ratio: f64 = 0.01;
+    /// The name of this service in traces.
+    traces_service_name: String = "presence".to_owned();
+    /// If true, the `traceparent` of a trusted proxy decides whether a request is traced, and as a
+    /// part of which trace. Such a proxy must not pass on the header of its clients.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    traces_from_proxies: bool = false;
     group "Operator";
     /// The SHA-256 of the operator's token; `presence-server admin-token` creates both. Empty: the
     /// operator's pages do not exist, and `listen` does not serve `/metrics`.

@@ -11,7 +11,7 @@ use presence_service::settings::{Rate, TextLimits};
 use url::Url;
 
 use super::definition::Settings;
-use super::values::{network, origin};
+use super::values::{is_without_secrets, network, origin};
 use crate::client_address::TrustedProxies;
 use crate::connection::deadline::ConnectionTimeouts;
 use crate::socket::registry::SocketLimits;
@@ -56,6 +56,11 @@ impl Settings {
     /// Returns the address of the metrics, if they have one of their own.
     pub(crate) fn metrics_listen(&self) -> Option<SocketAddr> {
         self.metrics_listen.parse().ok()
+    }
+
+    /// Returns the URL that traces are sent to, if they are.
+    pub(crate) fn traces_endpoint(&self) -> Option<Url> {
+        Url::parse(&self.traces_endpoint).ok().filter(is_without_secrets)
     }
 
     /// Returns the trusted proxies.

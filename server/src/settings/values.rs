@@ -11,14 +11,17 @@ pub(super) const ENVIRONMENT_PREFIX: &str = "PRESENCE_";
 /// Parses an origin such as `https://presence.example.org`.
 pub(super) fn origin(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let is_origin = matches!(url.scheme(), "http" | "https")
+    (is_without_secrets(&url) && url.path() == "/").then_some(url)
+}
+
+/// Returns true for a URL of HTTP that has no place for a secret.
+pub(super) fn is_without_secrets(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
         && url.has_host()
-        && url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
-        && url.password().is_none();
-    is_origin.then_some(url)
+        && url.password().is_none()
 }
 
 /// Returns true if only programs on the same machine can use a host: an address of loopback, or a

@@ -64,6 +64,17 @@ impl Settings {
                     .to_owned(),
             );
         }
+        let collector = self.traces_endpoint();
+        let is_plain = collector.is_some_and(|url| {
+            url.scheme() == "http" && !url.host().is_some_and(|host| is_loopback(&host))
+        });
+        if is_plain && !self.traces_headers_file.is_empty() {
+            warnings.push(
+                "traces_endpoint begins with http://: the headers of traces_headers_file can be \
+                 read on their way"
+                    .to_owned(),
+            );
+        }
         warnings
     }
 }

@@ -1,7 +1,9 @@
-//! The log context of one socket: spans with the channel, the number of the socket and, once it is
-//! known, the Application.
+//! The log and trace context of one socket: spans with the channel, and for the log with the number
+//! of the socket and, once it is known, the Application.
 
-use presence_protocol::AppId;
+use presence_core::TRACE_TARGET;
+use presence_protocol::{ApiError, AppId};
+use tracing::field::Empty;
 use tracing::instrument::{Instrument, Instrumented};
 use tracing::{Level, Span};
 
@@ -34,6 +36,29 @@ impl SocketLog {
     /// Runs work in a new span, which ends with it.
     pub(super) fn instrument<F: Future>(self, work: F) -> Instrumented<F> {
         Self::instrument_in(|| self.span(None), work)
+    }
+
+    /// Runs the opening of a channel in a span for the log, and in one for traces.
+    pub(super) async fn instrument_opening<T>(
+        self,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let span = self.opening_span();
+        let result = self.instrument(work).instrument(span.clone()).await;
+        if let Err(error) = &result {
+            span.record("error.type", error.errno.name());
+        }
+        result
+    }
+
+    fn opening_span(self) -> Span {
+        tracing::info_span!(
+            target: TRACE_TARGET,
+            parent: None,
+            "channel.open",
+            "presence.channel" = self.channel.label(),
+            "error.type" = Empty,
+        )
     }
 
     /// Runs work in a span. At level `debug` the socket loop is in a span of its own already.

@@ -221,6 +221,11 @@ impl Store {
         self.0.write.deadline()
     }
 
+    /// Returns the name of the database system, as OpenTelemetry writes it.
+    pub(crate) fn system_name(&self) -> &'static str {
+        if self.0.live.is_some() { "postgresql" } else { "sqlite" }
+    }
+
     /// Returns the connections that write: on SQLite a single one, which is not available while a
     /// group is committed.
     pub(crate) fn write(&self) -> &BoundedPool {

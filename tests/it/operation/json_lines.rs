@@ -60,7 +60,7 @@ async fn each_line_of_a_running_server_is_json() {
     let directory = tempdir().unwrap();
     let mut command = child_command(server_binary());
     command.args(["--dev", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]);
-    command.args([JSON, "--log=debug", "--drain-seconds=0"]);
+    command.args([JSON, "--log=debug", "--access-log", "--drain-seconds=0"]);
     command.current_dir(directory.path()).stdin(Stdio::null());
     let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut announced = BufReader::new(server.stdout.take().unwrap()).lines();

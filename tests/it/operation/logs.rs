@@ -105,7 +105,7 @@ async fn tables(server: &Server) -> sqlx::SqliteConnection {
 }
 
 /// Uses most features, including errors. Returns the texts that must not be logged.
-async fn use_all_features(server: &Server) -> Vec<String> {
+pub(super) async fn use_all_features(server: &Server) -> Vec<String> {
     let (application, alice, uid) = server.application_with("alice").await;
     let assertion = server.assertion("alice").await;
     let mut phone = Socket::device(server).await;

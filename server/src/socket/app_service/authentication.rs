@@ -54,7 +54,7 @@ impl AppServiceUnauthenticated {
         let mode =
             if is_paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
         let request = SubscribeRequest { app, key, mode };
-        let opening = log.instrument(async move {
+        let opening = log.instrument_opening(async move {
             let subscribed = service.app_services().subscribe(request, waker, client).await;
             subscribed.map(|(service, subscription)| OpenedAppService { service, subscription })
         });

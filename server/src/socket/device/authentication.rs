@@ -62,7 +62,7 @@ impl DeviceUnauthenticated {
         };
         let (service, waker) = (Arc::clone(&channel.service), Arc::clone(&channel.waker));
         let client = channel.client;
-        let opening = channel.log.instrument(async move {
+        let opening = channel.log.instrument_opening(async move {
             service.devices().open(first_frame, waker, client).await.map(Box::new)
         });
         Ok(DeviceAuthenticating { failures: self.failures, opening: Box::pin(opening) })

@@ -7,9 +7,11 @@ use std::error::Error;
 use std::slice;
 use std::sync::Arc;
 
-use presence_core::{Clock, LogLimit};
+use presence_core::{Clock, LogLimit, TRACE_TARGET};
 use sea_orm::{DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::time::sleep;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::inbox::Inbox;
 use super::sequence;
@@ -262,8 +264,30 @@ impl WriterTask {
         }
     }
 
-    /// Commits all operations in one transaction, or none of them.
+    /// Commits all operations in one transaction, or none of them, in a span of its own: it belongs
+    /// to many calls.
     async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
+        let span = self.span(ops.len());
+        let result = self.commit(ops).instrument(span.clone()).await;
+        if result.is_err() {
+            span.record("otel.status_code", "error");
+        }
+        result
+    }
+
+    fn span(&self, operations: usize) -> Span {
+        tracing::info_span!(
+            target: TRACE_TARGET,
+            parent: None,
+            "database.commit",
+            otel.kind = "client",
+            "db.system.name" = self.store.system_name(),
+            "db.operation.batch.size" = operations,
+            otel.status_code = Empty,
+        )
+    }
+
+    async fn commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let begun = self.clock.steady();
         let transaction = self.begin(ops).await?;
         let Done { events, last_seq, announcement } = match self.run_in(&transaction, ops).await {
