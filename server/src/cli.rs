@@ -1,10 +1,11 @@
 //! The command line.
 //!
-//! The modules in reading order: the commands [`check`], [`database`] and [`generate`] with the
-//! [`manual`] page, then the [`log_format`] of wrong arguments, the [`output`] and the errors of
-//! wrong [`usage`].
+//! The modules in reading order: the commands [`check`], [`client`], [`database`] and [`generate`]
+//! with the [`manual`] page, then the [`log_format`] of wrong arguments, the [`output`] and the
+//! errors of wrong [`usage`].
 
 mod check;
+mod client;
 mod database;
 mod generate;
 mod manual;
@@ -22,6 +23,7 @@ use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::client::ClientCommand;
 use self::generate::GenerateCommand;
 use self::output::{
     Announcements, CommandError, EXIT_USAGE, failure, print, print_error, usage_error,
@@ -66,7 +68,11 @@ enum Command {
     },
     /// Checks whether the database, the certificate and the issuers can be used. Changes nothing.
     /// The exit code is 0 if all can be used.
-    Check,
+    Check {
+        /// Does not ask the issuers, so that no other party decides whether a server starts.
+        #[arg(long)]
+        offline: bool,
+    },
     /// Copies the database to a new file, also while a server runs.
     Backup {
         /// The file to create; an existing file is not overwritten.
@@ -80,6 +86,9 @@ enum Command {
         #[arg(long, value_name = "URL", env = "PRESENCE_COPY_TO", hide_env_values = true)]
         to: SecretString,
     },
+    /// A command that plays a client of a server.
+    #[command(flatten)]
+    Client(ClientCommand),
     /// A command that needs no settings.
     #[command(flatten)]
     Generate(GenerateCommand),
@@ -126,11 +135,12 @@ impl Cli {
         let settings = || Settings::load(&flags, config.as_deref()).map_err(usage_error);
         match command.unwrap_or(Command::Serve) {
             Command::Generate(command) => generate::run(command, Self::definition()),
+            Command::Client(command) => block_on(client::run(command)),
             Command::Openapi => print(&http::document()),
             Command::Config => print(settings()?.redacted().trim_end()),
             Command::AdminToken => print(&admin_token()),
             Command::Serve => block_on(serve(settings()?)),
-            Command::Check => block_on(check::run(settings()?)),
+            Command::Check { offline } => block_on(check::run(settings()?, offline)),
             Command::Backup { to } => block_on(database::back_up(settings()?, to)),
             Command::Copy { to } => block_on(database::copy(settings()?, to)),
             Command::Assertion { email, audience } => {
@@ -225,29 +235,11 @@ async fn assertion(
     email: String,
     audience: Option<String>,
 ) -> Result<(), CommandError> {
-    let url = settings
-        .public_url(settings.listen)
-        .and_then(|url| url.join("/dev/assertion").ok())
-        .ok_or_else(|| usage_error("public_url is not a URL"))?;
-    let mut body = serde_json::json!({ "email": email });
-    if let (Some(audience), Some(fields)) = (audience, body.as_object_mut()) {
-        fields.insert("audience".to_owned(), audience.into());
-    }
-    let response = reqwest::Client::new()
-        .post(url.as_str())
-        .header("content-type", "application/json")
-        .body(body.to_string())
-        .send()
-        .await
-        .map_err(|_| failure(format!("no server answers at {url}: start one with --dev")))?;
-    let text = response.text().await.map_err(failure)?;
-    let response: serde_json::Value =
-        serde_json::from_str(&text).map_err(|_| failure("the response is not JSON"))?;
-    match (response.get("assertion"), response.get("error")) {
-        (Some(serde_json::Value::String(assertion)), _) => print(assertion),
-        (_, Some(serde_json::Value::String(error))) => Err(failure(error)),
-        _ => Err(failure("the response contains no assertion")),
-    }
+    let url = settings.public_url(settings.listen);
+    let server = url.and_then(|url| url.as_str().parse().ok());
+    let server = server.ok_or_else(|| usage_error("public_url is not a URL"))?;
+    let assertion = client::assertion(&server, &email, audience).await?;
+    print(assertion.expose_secret())
 }
 
 /// Creates an operator's token, and describes where it and its digest belong.

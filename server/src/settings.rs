@@ -4,8 +4,10 @@
 //! The modules in reading order: the definitions ([`definition`]), how they are loaded ([`load`]),
 //! checked ([`check`]), shown ([`redacted`]), documented ([`reference`], [`help`]), written as a
 //! new file ([`template`]), compared with those of other servers ([`common`]), and turned into the
-//! settings of each part of the server ([`derived`]).
+//! settings of each part of the server ([`derived`]). The credentials of clients are read here too
+//! ([`client_secret`]).
 
+mod client_secret;
 mod common;
 mod derived;
 mod help;
@@ -26,6 +28,7 @@ pub(crate) mod oidc;
 mod similar;
 pub(crate) mod values;
 
+pub(crate) use self::client_secret::client_secret;
 pub use self::definition::{BrowserIdDiscovery, Flags, LogFormat, Settings};
 pub use self::error::SettingsError;
 pub(crate) use self::help::show_defaults;

@@ -3,6 +3,7 @@
 mod access_log;
 mod addresses;
 mod backups;
+mod clients;
 mod command_line;
 mod copies;
 mod generated;

@@ -64,14 +64,21 @@ fn usage(argument: &Arg) -> Vec<Inline> {
     let (start, end) = if argument.is_required_set() { (" ", "") } else { (" [", "]") };
     let mut usage = vec![roman(start)];
     if let Some(long) = argument.get_long() {
-        usage.extend([bold(format!("--{long}")), roman(" ")]);
+        usage.push(bold(format!("--{long}")));
     }
-    usage.extend([italic(name(argument)), roman(end)]);
+    if argument.get_action().takes_values() {
+        let space = argument.get_long().map(|_| roman(" "));
+        usage.extend(space.into_iter().chain([italic(name(argument))]));
+    }
+    usage.push(roman(end));
     usage
 }
 
-/// Returns the name of the value of an argument.
+/// Returns the name of the value of an argument, or the flag if it has none.
 fn name(argument: &Arg) -> String {
+    if let (Some(long), false) = (argument.get_long(), argument.get_action().takes_values()) {
+        return format!("--{long}");
+    }
     let names = argument.get_value_names().unwrap_or_default();
     names.first().map_or_else(|| argument.get_id().as_str().to_uppercase(), ToString::to_string)
 }

@@ -6,8 +6,9 @@ use super::similar::{did_you_mean, most_similar};
 use super::values::{ENVIRONMENT_PREFIX, is_loopback, origin};
 
 /// The environment variables of the prefix that are no settings: the settings file, the target of a
-/// copy, and the values of the build.
-const OTHER_VARIABLES: [&str; 5] = ["CONFIG", "COPY_TO", "SOURCE", "COMMIT", "BUILD"];
+/// copy, the values of the build, and those of clients.
+const OTHER_VARIABLES: [&str; 9] =
+    ["CONFIG", "COPY_TO", "SOURCE", "COMMIT", "BUILD", "SERVER", "APPID", "API_KEY", "ASSERTION"];
 
 impl Settings {
     /// Checks that somebody can sign in.

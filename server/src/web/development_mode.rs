@@ -64,24 +64,21 @@ fn page(visitor: &Visitor, email: &str) -> DevelopmentPage {
     }
 }
 
-/// Makes two assertions, since each can be used only once.
+/// Makes an assertion, and another one for the session, since each can be used only once.
 fn snippets(context: &ServerContext, email: &str) -> Result<Vec<Snippet>, ApiError> {
     let origin = context.origin();
+    let assertion = crate::http::dev_assertion(context, email, &origin)?;
     let for_session = crate::http::dev_assertion(context, email, &origin)?;
-    let for_device = crate::http::dev_assertion(context, email, &origin)?;
     let session = json!({ "assertion": for_session, "scope": "account" }).to_string();
-    let first_frame =
-        json!({ "email": email, "assertion": for_device, "status": "online" }).to_string();
     let curl = format!(
         "curl -s -H 'Content-Type: application/json' -d {} {origin}/session",
         shell_word(&session)
     );
-    let socket = origin.replacen("http", "ws", 1);
-    let websocat = format!("(echo {}; cat) | websocat {socket}/presence", shell_word(&first_frame));
+    let device = format!("presence-server device --server {origin} --email {}", shell_word(email));
     Ok(vec![
-        Snippet { title: "Assertion", text: for_session },
+        Snippet { title: "Assertion", text: assertion },
         Snippet { title: "Command that opens a session", text: curl },
-        Snippet { title: "Command that connects an online device", text: websocat },
+        Snippet { title: "Command that connects an online device", text: device },
     ])
 }
 

@@ -121,6 +121,10 @@ async fn a_check_reports_which_issuers_can_be_reached() {
     let both = format!("--oidc-issuers={}", json!([down, issuer.issuer_settings(&offline)]));
     let output = run(directory.path(), &["check", "--dev", &both], &[]).await;
     assert_failed_with(&output, "issuer gone: no connection");
+    // A service asks no other party before its start.
+    let output = run(directory.path(), &["check", "--offline", "--dev", &both], &[]).await;
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
+    assert!(output.out.contains("database: ok") && output.out.contains("issuers: not asked"));
 }
 
 #[tokio::test]

@@ -59,9 +59,22 @@ async fn the_manual_page_has_all_commands_and_groups() {
     let page = run(directory.path(), &["man"], &[]).await;
     assert_eq!((page.code, page.err.as_str()), (Some(0), ""));
     assert!(page.out.contains(".TH presence-server 1"), "{}", page.out);
-    for command in ["serve", "check", "backup", "admin\\-token", "init", "completions", "man"] {
+    for command in [
+        "serve",
+        "check",
+        "backup",
+        "admin\\-token",
+        "init",
+        "completions",
+        "man",
+        "device",
+        "listen",
+    ] {
         assert!(page.out.contains(&format!("\\fB{command}\\fR")), "{command}");
     }
+    // A flag without a value has none in its usage.
+    let usage = |text: &str| page.out.lines().any(|line| line.ends_with(text));
+    assert!(usage("\\fBcheck\\fR [\\fB\\-\\-offline\\fR]"), "{}", page.out);
     for heading in ["SERVER", "TLS", "LIMITS OF RATES", "EXIT STATUS"] {
         let lines = [format!(".SH {heading}"), format!(".SH \"{heading}\"")];
         assert!(page.out.lines().any(|line| lines.iter().any(|other| other == line)), "{heading}");

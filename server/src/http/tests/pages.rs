@@ -97,7 +97,10 @@ async fn assertions_are_made_only_in_development_mode() {
     assert_eq!(server.get("/dev").send().await.status, 200);
     let post = || server.post("/dev").header("origin", &server.origin);
     let page = post().form("email=o'neil%40dev.localhost").send().await;
-    assert!(page.text.contains("curl -s") && page.text.contains("ws://localhost:8080/presence"));
+    assert!(
+        page.text.contains("curl -s")
+            && page.text.contains("presence-server device --server http://localhost:8080")
+    );
     assert!(page.text.contains("value=\"o&#39;neil@dev.localhost\""), "{}", page.text);
     let markup = post().form("email=%22%3E%3Cb%3E").send().await;
     assert_eq!(markup.status, 400);

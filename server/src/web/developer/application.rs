@@ -36,8 +36,6 @@ pub(super) struct ApplicationPage {
     proof_url: String,
     /// The origin of this server.
     origin: String,
-    /// The origin of this server for its sockets.
-    socket_origin: String,
     /// The origin of the Application.
     app_origin: String,
     /// An example of a link that asks a user for permission.
@@ -65,7 +63,6 @@ impl ApplicationPage {
         Ok(Self {
             layout: visitor.layout(app.name.clone(), Section::Developer),
             grant_link: format!("{origin}/grant/{}?redirect={redirect}&state=SECRET", app.id),
-            socket_origin: origin.replacen("http", "ws", 1),
             app: app.into(),
             keys: keys.into_iter().map(KeyRow::from).collect(),
             grants,

@@ -34,7 +34,7 @@ macro_rules! quickstarts {
 
 quickstarts! {
     "curl" ("curl"): "examples/curl/quickstart.sh",
-        "A back end with the REST API alone: it registers an Application, asks for a grant, sends a notification and polls.",
+        "A back end with curl alone (and python3 as the web server of its domain): it registers an Application, asks for a grant, sends a notification and polls.",
         "examples/curl/quickstart.sh";
     "Rust" ("rust"): "examples/src/bin/notify.rs",
         "A back end that sends a notification and waits for its receipt.",
@@ -43,7 +43,7 @@ quickstarts! {
         "A device that reports a status and prints notifications.",
         "cargo run -p presence-examples --bin device alice";
     "Python" ("python"): "examples/python/notify.py",
-        "A back end that sends a notification and waits for its receipt.",
+        "A back end that sends a notification and waits for its receipt. It needs the package: pip install ./bindings/python.",
         "python3 examples/python/notify.py alice \"Lunch?\"";
     "Kotlin" ("kotlin"): "bindings/kotlin/samples/src/Device.kt",
         "A device that reports a status and prints notifications.",
