@@ -7,6 +7,7 @@ mod errors;
 mod fixture;
 mod generated;
 mod grants;
+mod ingress;
 mod openapi;
 mod page_routes;
 mod pages;
