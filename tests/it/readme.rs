@@ -1,13 +1,18 @@
 //! Runs the walkthrough of the README as it is written.
 
-use std::path::Path;
-use std::process::Stdio;
+use std::os::unix::fs::symlink;
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use presence_tests::{Server, ServerOptions, TIMEOUT};
+use presence_tests::{DomainServer, Server, TIMEOUT, server_binary};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+
+/// The addresses in the README.
+const SERVER: &str = "127.0.0.1:8080";
+const DOMAIN: &str = "127.0.0.1:9090";
 
 /// A block of commands, and the lines that it must print. `…` matches any text.
 struct Step {
@@ -17,33 +22,75 @@ struct Step {
 
 #[tokio::test]
 async fn the_walkthrough_in_the_readme_works_as_written() {
-    let server = Server::start(ServerOptions::default()).await;
-    let readme =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let steps = steps_of(&readme);
-    assert!(steps.len() >= 6, "the walkthrough was not found");
-    let site = free_port().to_string();
-    let mut terminal = Terminal::open();
-    terminal.write("trap 'kill $(jobs -p)' EXIT\n").await;
-    for step in steps {
-        let address = server.url().trim_end_matches('/').to_owned();
-        let input = step.input.replace("http://127.0.0.1:8080", &address).replace("9090", &site);
-        terminal.write(&input).await;
-        terminal.wait_for_lines(step.output).await;
+    let (server, domain) = (free_address(), free_address());
+    let steps = |mark| steps_of(mark).into_iter().map(|step| step.at(&server, &domain));
+    let mut first = Terminal::open();
+    for step in steps("walk: server") {
+        first.run(step).await;
     }
-    terminal.write("exit\n").await;
-    timeout(TIMEOUT, terminal.shell.wait()).await.unwrap().unwrap();
+    let mut second = Terminal::open();
+    let mut count = 0;
+    for step in steps("walk") {
+        second.run(step).await;
+        count += 1;
+    }
+    assert_eq!(count, 8, "the walkthrough was not found");
+    second.close().await;
+    // Ctrl-C does the same.
+    signal(first.group, "INT");
+    first.close().await;
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+#[tokio::test]
+async fn each_step_of_the_walkthrough_that_fails_says_why() {
+    let server = Server::start_default().await;
+    let address = server.address().to_string();
+    // No server.
+    let output = walk(&free_address(), &free_address(), 2).await;
+    assert!(stopped_with(&output, "the developer is not signed in"), "{output:?}");
+    // A port that another program uses.
+    let taken = DomainServer::start().await;
+    taken.publish_key("another key");
+    let output = walk(&address, &taken.name(), 2).await;
+    assert!(stopped_with(&output, "the domain is not verified"), "{output:?}");
+    assert!(stopped_with(&output, "cannot be used: Address already in use"), "{output:?}");
+    assert!(stopped_with(&output, "the page does not hold the domain key"), "{output:?}");
 }
 
-/// Returns the blocks after `<!-- walk -->`, each with the text block that follows it directly.
-fn steps_of(readme: &str) -> Vec<Step> {
+#[tokio::test]
+async fn the_links_of_the_readme_to_a_server_lead_to_its_pages() {
+    let server = Server::start_default().await;
+    let (readme, begin) = (readme(), format!("<http://{SERVER}"));
+    let links = readme.split(&begin).skip(1);
+    let links: Vec<&str> = links.map(|rest| rest.split_once('>').unwrap().0).collect();
+    assert!(links.len() > 5, "{links:?}");
+    for link in links {
+        let page = server.call("GET", link).header("accept", "text/html").await;
+        // Some ask the visitor to sign in first.
+        assert!([200, 303].contains(&page.status), "{link}: {}", page.status);
+    }
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap()
+}
+
+/// Returns a free address, whose port is below those that the system gives to other programs.
+fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 20_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 12_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
+}
+
+/// Returns the blocks after a mark, each with the text block that follows it directly.
+fn steps_of(mark: &str) -> Vec<Step> {
     let block = |text: &str| text.split_once("\n```").unwrap().0.to_owned() + "\n";
-    readme
-        .split("<!-- walk -->\n```sh\n")
+    readme()
+        .split(&format!("<!-- {mark} -->\n```sh\n"))
         .skip(1)
         .map(|rest| {
             let (_, after) = rest.split_once("\n```").unwrap();
@@ -53,34 +100,83 @@ fn steps_of(readme: &str) -> Vec<Step> {
         .collect()
 }
 
-/// A shell. It is not killed at its drop, because the programs that it started would go on; the end
-/// of its input ends it, and its trap ends them.
+impl Step {
+    /// Returns the step with other addresses.
+    fn at(self, server: &str, domain: &str) -> Self {
+        let replace = |text: String| text.replace(SERVER, server).replace(DOMAIN, domain);
+        let output = self.output.into_iter().map(replace).collect();
+        Self { input: replace(self.input), output }
+    }
+}
+
+/// Runs the first steps of the second terminal as a script.
+async fn walk(server: &str, domain: &str, count: usize) -> Output {
+    let steps = steps_of("walk").into_iter().take(count);
+    let script: String = steps.map(|step| step.at(server, domain).input).collect();
+    let home = home();
+    let mut shell = shell(&home);
+    // A program that has failed too may print its reason last.
+    shell.arg("-c").arg(format!("trap wait EXIT\n{script}")).stderr(Stdio::piped());
+    let shell = shell.spawn().unwrap();
+    let group = shell.id().unwrap();
+    let ended = timeout(TIMEOUT, shell.wait_with_output()).await;
+    signal(group, "TERM");
+    ended.unwrap().unwrap()
+}
+
+/// Returns true if a script has failed and has printed this sentence.
+fn stopped_with(output: &Output, sentence: &str) -> bool {
+    !output.status.success() && String::from_utf8_lossy(&output.stderr).contains(sentence)
+}
+
+/// Returns an empty folder, in which the server is on the `PATH`.
+fn home() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    symlink(server_binary(), home.path().join("presence-server")).unwrap();
+    home
+}
+
+fn shell(home: &TempDir) -> Command {
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let mut shell = Command::new("bash");
+    shell
+        .current_dir(home.path())
+        .env("PATH", format!("{}:{path}", home.path().display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0);
+    shell
+}
+
+/// Sends a signal to a shell and its programs.
+fn signal(group: u32, name: &str) {
+    let mut kill = std::process::Command::new("kill");
+    // Without a process in the group there is nothing to end.
+    let _ = kill.args(["-s", name, "--", &format!("-{group}")]).stderr(Stdio::null()).status();
+}
+
+/// A shell. Its drop ends the programs that it started.
 struct Terminal {
     shell: Child,
-    stdin: ChildStdin,
+    stdin: Option<ChildStdin>,
+    group: u32,
     stdout: Lines<BufReader<ChildStdout>>,
     _home: TempDir,
 }
 
 impl Terminal {
     fn open() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let websocat = home.path().join("websocat");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_frames"), websocat).unwrap();
-        let mut shell = Command::new("bash")
-            .current_dir(home.path())
-            .env("PATH", path_with(home.path()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = shell.stdin.take().unwrap();
+        let home = home();
+        let mut shell = shell(&home).spawn().unwrap();
+        let (stdin, group) = (shell.stdin.take(), shell.id().unwrap());
         let stdout = BufReader::new(shell.stdout.take().unwrap()).lines();
-        Self { shell, stdin, stdout, _home: home }
+        Self { shell, stdin, group, stdout, _home: home }
     }
 
-    async fn write(&mut self, text: &str) {
-        self.stdin.write_all(text.as_bytes()).await.unwrap();
+    /// Types a step, and waits until all its lines were printed.
+    async fn run(&mut self, step: Step) {
+        self.stdin.as_mut().unwrap().write_all(step.input.as_bytes()).await.unwrap();
+        self.wait_for_lines(step.output).await;
     }
 
     /// Waits until all these lines were printed, in any order, because several programs write.
@@ -95,10 +191,19 @@ impl Terminal {
             output.push(line);
         }
     }
+
+    /// Ends the input, and waits until the shell and its last program have ended successfully.
+    async fn close(mut self) {
+        drop(self.stdin.take());
+        let ended = timeout(TIMEOUT, self.shell.wait()).await;
+        assert!(ended.unwrap().unwrap().success());
+    }
 }
 
-fn path_with(first: &Path) -> String {
-    format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", first.display())
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        signal(self.group, "TERM");
+    }
 }
 
 fn matches_pattern(line: &str, pattern: &str) -> bool {
