@@ -21,7 +21,7 @@ use crate::store::Store;
 
 /// The tables, each after those that it refers to, with the column that numbers its rows. What is
 /// used again after the end of a row must not get its number.
-pub(crate) const TABLES: [(&str, Option<&str>); 10] = [
+pub(crate) const TABLES: [(&str, Option<&str>); 11] = [
     ("users", Some("id")),
     ("apps", None),
     ("name_skeletons", None),
@@ -32,6 +32,7 @@ pub(crate) const TABLES: [(&str, Option<&str>); 10] = [
     ("grants", Some("id")),
     ("notifications", Some("seq")),
     ("idempotency", None),
+    ("acme", None),
 ];
 /// The number of rows that are read and written together.
 const PAGE: usize = 1_000;

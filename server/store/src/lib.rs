@@ -9,6 +9,7 @@
 mod writer;
 
 mod account;
+mod acme;
 mod apps;
 mod development;
 mod ended_devices;
@@ -47,6 +48,7 @@ mod tables;
 mod error;
 
 pub use account::Account;
+pub use acme::{AcmeRecord, AcmeRecordKind};
 pub use apps::{AppChanges, NewDomain};
 pub use commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 pub use copy::DatabaseCopy;

@@ -10,6 +10,7 @@ mod m0007_grant_domains;
 mod m0008_development;
 mod m0009_ended_devices;
 mod m0010_shared_presence;
+mod m0011_acme;
 
 use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_development::MarkDevelopment),
             Box::new(m0009_ended_devices::AddEndedDevices),
             Box::new(m0010_shared_presence::AddSharedPresence),
+            Box::new(m0011_acme::AddAcme),
         ]
     }
 }

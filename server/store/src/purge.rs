@@ -1,5 +1,5 @@
-//! Deletes expired sessions, ended assertions and idempotency keys. The writer expires
-//! notifications, since they get receipts.
+//! Deletes expired sessions, ended assertions, idempotency keys and records of ACME. The writer
+//! expires notifications, since they get receipts.
 
 use presence_core::UnixMillis;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -10,14 +10,14 @@ use sea_orm::{
 use crate::error::StoreError;
 use crate::rows::time_to_column;
 use crate::store::Store;
-use crate::tables::{ended_assertion, idempotency, session};
+use crate::tables::{acme, ended_assertion, idempotency, session};
 
 /// The maximum number of rows of one table that one call deletes, since the writer waits meanwhile.
 const MAX_ROWS: u64 = 2_000;
 
 impl Store {
-    /// Deletes expired sessions, ended assertions and idempotency keys, at most 2,000 of each, and
-    /// returns their number. If there may be more, call it again after a pause.
+    /// Deletes expired sessions, ended assertions, idempotency keys and records of ACME, at most
+    /// 2,000 of each, and returns their number. If there may be more, call it again after a pause.
     ///
     /// # Errors
     ///
@@ -28,7 +28,8 @@ impl Store {
             self.purge_table::<idempotency::Entity>(idempotency::Column::ExpiresAt, now).await?;
         let expires_at = ended_assertion::Column::ExpiresAt;
         let assertions = self.purge_table::<ended_assertion::Entity>(expires_at, now).await?;
-        Ok(sessions + keys + assertions)
+        let records = self.purge_table::<acme::Entity>(acme::Column::ExpiresAt, now).await?;
+        Ok(sessions + keys + assertions + records)
     }
 
     async fn purge_table<E: EntityTrait>(

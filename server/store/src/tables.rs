@@ -292,3 +292,32 @@ pub(crate) mod generation {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// The records of ACME.
+pub(crate) mod acme {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, DeriveEntityModel)]
+    #[sea_orm(table_name = "acme")]
+    pub(crate) struct Model {
+        /// See `AcmeRecordKind`; one more kind is the lease.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: String,
+        pub(crate) content: Vec<u8>,
+        pub(crate) expires_at: Option<i64>,
+    }
+
+    // Implemented by hand, so that no key gets into debug output.
+    impl std::fmt::Debug for Model {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("acme").field("kind", &self.kind).finish_non_exhaustive()
+        }
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

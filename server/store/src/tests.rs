@@ -2,6 +2,7 @@
 //! of database; all others run on SQLite, and on PostgreSQL if `PRESENCE_TEST_STORAGE` is
 //! `postgres`.
 
+mod acme;
 mod changes;
 mod domains;
 mod ended_devices;

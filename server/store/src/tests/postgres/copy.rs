@@ -30,6 +30,7 @@ async fn filled() -> (TempDir, String) {
     fixture.writer.pause(bob, APP, true).await.unwrap();
     let sql = format!("INSERT INTO ended_assertions VALUES (x'{}', {}, 5)", "ab".repeat(32), bob.0);
     fixture.sql(&sql).await;
+    fixture.sql("INSERT INTO acme VALUES ('account', 'directory', x'0102', NULL)").await;
     fixture.store.set_devices_connected(true).await.unwrap();
     let url = format!("sqlite://{}", fixture.dir.path().join("presence.db").display());
     (fixture.close().await, url)
@@ -69,6 +70,10 @@ async fn rows<C: ConnectionTrait>(db: &C, backend: DbBackend, table: &str) -> Ve
         (_, "idempotency") => {
             "SELECT concat_ws('|', grant_id, key, encode(body_digest, 'hex'), queue_size) FROM idempotency"
         }
+        (DbBackend::Sqlite, "acme") => {
+            "SELECT kind || '|' || name || '|' || lower(hex(content)) FROM acme"
+        }
+        (_, "acme") => "SELECT concat_ws('|', kind, name, encode(content, 'hex')) FROM acme",
         _ => return Vec::new(),
     };
     let found = db.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();

@@ -11,7 +11,8 @@ use presence_protocol::{AppId, Puid};
 
 use super::super::super::fixture::{APP, DOMAIN, Fixture, NOW, TestVisibility, app, id, item};
 use crate::{
-    CommittedEvent, DeviceEnd, GenerationOutcome, NewNotification, NotifyError, UsedThing,
+    AcmeRecord, AcmeRecordKind, CommittedEvent, DeviceEnd, GenerationOutcome, NewNotification,
+    NotifyError, UsedThing,
 };
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
@@ -23,6 +24,8 @@ const YEARS: Duration = Duration::from_hours(100 * 365 * 24);
 const MAX_TTL: u32 = 2_592_000;
 /// An assertion that let an ended device in.
 const ENDED_ASSERTION: ([u8; 32], UnixMillis) = ([5; 32], UnixMillis::new(4_953_600_000_000));
+
+const ACME_ACCOUNT: (AcmeRecordKind, &str) = (AcmeRecordKind::Account, "directory");
 
 /// Inserts a row of every kind into every table.
 pub(super) async fn insert_sample(fixture: &Fixture) {
@@ -44,6 +47,8 @@ pub(super) async fn insert_sample(fixture: &Fixture) {
     // Since m0003.
     fixture.store.set_app_blocked(OTHER_APP, Some(NOW)).await.unwrap();
     fixture.store.set_devices_connected(true).await.unwrap();
+    // Since m0011.
+    fixture.store.put_acme_record(ACME_ACCOUNT, acme_account()).await.unwrap();
     fixture.take_events();
 }
 
@@ -91,6 +96,9 @@ pub(super) async fn assert_found(fixture: &Fixture, schema: &str) {
     assert_grants(fixture, bob).await;
     assert_eq!(fixture.pending(bob).await, [id(3)]);
     assert_queue(fixture, alice).await;
+    let (kind, name) = ACME_ACCOUNT;
+    let account = fixture.store.acme_record(kind, name).await.unwrap();
+    assert!(account == (schema >= "m0011").then(acme_account), "the account at an authority");
 }
 
 async fn assert_apps(fixture: &Fixture, owner: UserId, schema: &str) {
@@ -158,6 +166,10 @@ fn long(number: u128, puid: Puid, key: Option<&str>) -> NewNotification {
         idempotency_key,
         ..item(number, puid)
     }
+}
+
+fn acme_account() -> AcmeRecord {
+    AcmeRecord { content: vec![7; 40], expires_at: None }
 }
 
 fn generation() -> CredentialGeneration {
