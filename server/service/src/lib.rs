@@ -27,6 +27,7 @@ pub mod notifications;
 pub mod operator;
 pub mod sessions;
 
+pub mod acme_records;
 mod activation;
 mod attempts;
 pub mod operator_access;
@@ -57,7 +58,8 @@ mod to_end;
 pub use mailbox::Mailbox;
 pub use opening::OpenDatabase;
 pub use presence_store::{
-    Account, Backup, DatabaseCopy, DatabaseSize, GrantedApp, Inspection, StoreError, as_one_call,
+    Account, AcmeRecord, AcmeRecordKind, Backup, DatabaseCopy, DatabaseSize, GrantedApp,
+    Inspection, StoreError, as_one_call,
 };
 pub use rates::rate_limited_address;
 pub use service::{PresenceService, ServiceParts};

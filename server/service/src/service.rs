@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::acme_records::AcmeRecords;
 use crate::activation::ActivationLock;
 use crate::api_keys::ApiKeys;
 use crate::app_services::AppServices;
@@ -275,6 +276,11 @@ impl PresenceService {
         secret: Option<&SecretString>,
     ) -> Result<Option<SharedSignIns>, StoreError> {
         shared_sign_ins::of(&self.shared.store, self.clock(), secret).await
+    }
+
+    /// Returns the records of ACME.
+    pub fn acme_records(&self) -> AcmeRecords {
+        AcmeRecords::new(self.shared.store.clone(), self.clock())
     }
 
     /// Returns the access of the operator whose token has this digest.
