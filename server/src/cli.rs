@@ -16,7 +16,6 @@ mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use presence_service::operator_access::{self, OperatorTokenDigest};
@@ -30,7 +29,6 @@ use self::output::{
 };
 use crate::lifecycle::{RunningServer, StopReason};
 use crate::settings::{Flags, LogFormat, Settings, show_defaults};
-use crate::tls::Tls;
 use crate::traces::Traces;
 use crate::{http, logging};
 
@@ -69,7 +67,8 @@ enum Command {
     /// Checks whether the database, the certificate and the issuers can be used. Changes nothing.
     /// The exit code is 0 if all can be used.
     Check {
-        /// Does not ask the issuers, so that no other party decides whether a server starts.
+        /// Asks no issuer, collector or certificate authority, so that no other party decides
+        /// whether a server starts.
         #[arg(long)]
         offline: bool,
     },
@@ -184,10 +183,10 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
     let announcements = Announcements::start().map_err(failure)?;
     let development = settings.dev;
     let stop_request = stop_request().map_err(failure)?;
-    let tls = settings.tls().map(Tls::load).transpose().map_err(usage_error)?;
+    let tls = settings.prepare_tls().map_err(usage_error)?;
     settings.check_sign_in().map_err(usage_error)?;
     let warnings = settings.warnings();
-    let server = RunningServer::start(settings, tls.map(Arc::new)).await.map_err(failure)?;
+    let server = RunningServer::start(settings, tls).await.map_err(failure)?;
     // A start that fails has one line, the reason.
     warnings.iter().for_each(|warning| log_warning(warning));
     let url = server.public_url().as_str().trim_end_matches('/').to_owned();

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::operator_console::OperatorConsole;
 use crate::supervisor::Supervisor;
+use crate::tls::Tls;
 
 /// The state that all handlers of requests share.
 pub struct ServerContext {
@@ -30,6 +31,8 @@ pub struct ServerContext {
     pub operator: Option<OperatorConsole>,
     /// The long-lived tasks, which the health check asks.
     pub supervisor: Supervisor,
+    /// The source of the certificate. `None` if the server itself does not use TLS.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// The file that describes the running build; it may be missing.
     pub version_file: PathBuf,
 }

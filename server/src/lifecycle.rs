@@ -35,7 +35,7 @@ use crate::settings::Settings;
 use crate::socket::origins::AllowedOrigins;
 use crate::socket::registry::SocketRegistry;
 use crate::supervisor::Supervisor;
-use crate::tls::Tls;
+use crate::tls::{PreparedTls, Tls};
 
 /// The time that sockets, requests and the writer may take to end, after the drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,7 +74,7 @@ impl RunningServer {
     /// [`StartError`].
     pub(crate) async fn start(
         settings: Settings,
-        tls: Option<Arc<Tls>>,
+        tls: Option<PreparedTls>,
     ) -> Result<Self, StartError> {
         let build = (build_info::VERSION, build_info::commit());
         let exporter = MetricsExporter::install(build, &settings.database).map_err(start_error)?;
@@ -99,6 +99,7 @@ impl RunningServer {
         })
         .await?;
         let common = (&*service, &settings);
+        let tls = setup::tls(tls, &service).await?;
         let code_flow = setup::code_flow(oidc.as_ref(), &public_url, common).await?;
         let origins = AllowedOrigins::new(&own_origins, &settings);
         let limits = settings.socket_limits();
@@ -107,9 +108,7 @@ impl RunningServer {
         let supervisor = Supervisor::new(stop.clone());
         supervisor.spawn_required("writer", writer.run());
         tasks::spawn_maintenance(&supervisor, &stop, &service, &exporter);
-        if let Some(oidc) = oidc {
-            tasks::spawn_issuer_refresh(&supervisor, &stop, (&service, oidc));
-        }
+        tasks::spawn_issuer_refresh(&supervisor, &stop, (&service, oidc));
         let context = Arc::new(ServerContext {
             service,
             public_url,
@@ -119,6 +118,7 @@ impl RunningServer {
             body_limit: settings.body_bytes,
             operator: OperatorConsole::configured(&settings, &exporter, &sockets),
             supervisor: supervisor.clone(),
+            tls: tls.clone(),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -164,8 +164,7 @@ impl RunningServer {
     ) -> Result<(), StartError> {
         let closing = self.context.service.close_database();
         let supervisor = self.supervisor.clone();
-        let reload = (self.tls.clone(), self.settings.tls_reload());
-        tasks::spawn_reload(&supervisor, &self.stop, reload, hang_ups);
+        tasks::spawn_reload(&supervisor, &self.stop, self.tls.clone(), hang_ups);
         self.serve_until_stopped(stop_request).await?;
         finish(&supervisor, closing).await;
         match supervisor.failure() {

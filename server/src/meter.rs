@@ -16,6 +16,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
+use presence_core::UnixMillis;
 use presence_protocol::Errno;
 use presence_service::PresenceService;
 use presence_service::clock::Stopwatch;
@@ -122,6 +123,8 @@ struct ServerMeter {
     response_seconds: Histogram,
     handshakes: OutcomeCounters,
     certificate_reloads: OutcomeCounters,
+    acme_orders: OutcomeCounters,
+    certificate_end: Gauge,
     accept_failures: Counter,
     log_lines_dropped: Counter,
     spans: [(SpanOutcome, Counter); 3],
@@ -162,6 +165,8 @@ impl ServerMeter {
             response_seconds: histogram!("presence_http_seconds"),
             handshakes: OutcomeCounters::new("presence_tls_handshakes_total"),
             certificate_reloads: OutcomeCounters::new("presence_tls_reloads_total"),
+            acme_orders: OutcomeCounters::new("presence_acme_orders_total"),
+            certificate_end: gauge!("presence_tls_certificate_expires_seconds"),
             accept_failures: counter!("presence_accept_failures_total"),
             log_lines_dropped: counter!("presence_log_lines_dropped_total"),
             spans: [
@@ -202,6 +207,16 @@ pub(crate) fn count_handshake(succeeded: bool) {
 /// Counts a reload of the certificate.
 pub(crate) fn count_certificate_reload(succeeded: bool) {
     METER.certificate_reloads.count(succeeded);
+}
+
+/// Counts an order of a certificate.
+pub(crate) fn count_acme_order(succeeded: bool) {
+    METER.acme_orders.count(succeeded);
+}
+
+/// Records the end of the validity of the certificate.
+pub(crate) fn set_certificate_end(end: UnixMillis) {
+    METER.certificate_end.set(number::to_f64(end.as_secs()));
 }
 
 /// Counts a connection that could not be accepted.

@@ -19,6 +19,7 @@ mod template;
 mod traces_headers;
 mod warnings;
 
+mod acme;
 mod browserid;
 mod check;
 

@@ -1,204 +1,89 @@
-//! TLS: a certificate and its key from files, which are reloaded while the server runs.
+//! TLS: the certificate comes from files, or from a certificate authority by ACME. A connection
+//! keeps the certificate that it began with.
 //!
-//! A connection keeps the certificate that it began with. If the new files are not valid, the
-//! server keeps the old certificate, and logs this once.
+//! The modules in reading order: certificates by ACME ([`acme`]), certificates in files
+//! ([`files`]), and what both use: the configuration of rustls ([`config`]), and the facts in a
+//! certificate ([`certificate`]).
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+pub(crate) mod acme;
+pub(crate) mod files;
 
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use secrecy::{ExposeSecret, SecretSlice};
+mod certificate;
+mod config;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use presence_core::UnixMillis;
+use presence_service::acme_records::AcmeRecords;
+use tokio::net::TcpStream;
 use tokio::signal::unix::Signal;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::meter;
+use self::acme::AcmeTls;
+use self::acme::setup::AcmeSetup;
+use self::files::FileTls;
 
-/// The only protocol offered by ALPN: old clients cannot open a WebSocket over HTTP/2.
-const ALPN_PROTOCOL: &[u8] = b"http/1.1";
+/// A handshake that is under way. It ends with a connection, or with none if it answered the
+/// challenge of a certificate authority.
+pub(crate) type TlsHandshake =
+    Pin<Box<dyn Future<Output = io::Result<Option<Box<TlsStream<TcpStream>>>>> + Send>>;
 
-/// The paths of the certificate and its key.
-#[derive(Debug, Clone)]
-pub(crate) struct TlsFiles {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+/// The source of certificates, before the database is open.
+pub(crate) enum PreparedTls {
+    Files(FileTls),
+    Acme(Box<AcmeSetup>),
 }
 
-/// The bytes of both files.
-struct FileContents {
-    certificate: Vec<u8>,
-    key: SecretSlice<u8>,
+/// The source of the certificate that new connections get.
+pub(crate) enum Tls {
+    Files(FileTls),
+    Acme(Box<AcmeTls>),
 }
 
-/// The certificate that new connections get.
-pub(crate) struct Tls {
-    files: TlsFiles,
-    config: RwLock<Arc<ServerConfig>>,
-    last_check: Mutex<LastCheck>,
-}
-
-/// The result of the last check, so that the next one reports only what has changed.
-struct LastCheck {
-    /// The contents of the files when they could last be read, valid or not.
-    contents: FileContents,
-    /// The reason why the files could not be read.
-    problem: Option<String>,
-}
-
-impl Tls {
-    /// Reads the files.
+impl PreparedTls {
+    /// Adds the database, from which a certificate by ACME is read if it is there.
     ///
     /// # Errors
     ///
-    /// The reason in one line, if they cannot be used.
-    pub(crate) fn load(files: TlsFiles) -> Result<Self, String> {
-        let contents = files.read()?;
-        let config = RwLock::new(Arc::new(files.config(&contents)?));
-        let last_check = Mutex::new(LastCheck { contents, problem: None });
-        Ok(Self { files, config, last_check })
+    /// The reason in one line, if the records of ACME cannot be read.
+    pub(crate) async fn open(self, records: AcmeRecords) -> Result<Tls, String> {
+        Ok(match self {
+            Self::Files(files) => Tls::Files(files),
+            Self::Acme(setup) => Tls::Acme(Box::new(AcmeTls::open(*setup, records).await?)),
+        })
+    }
+}
+
+impl Tls {
+    /// Begins a handshake with the current certificate.
+    pub(crate) fn handshake(self: &Arc<Self>, stream: TcpStream) -> TlsHandshake {
+        let tls = Arc::clone(self);
+        Box::pin(async move {
+            match &*tls {
+                Self::Files(files) => files.acceptor().accept(stream).await.map(Box::new).map(Some),
+                Self::Acme(acme) => acme.handshake(stream).await,
+            }
+        })
     }
 
-    /// Returns an acceptor with the current certificate.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(Arc::clone(&config))
-    }
-
-    /// Loads the files at each request and, with an interval, also if they have changed, until
-    /// `stop`.
-    pub(crate) async fn watch(
-        &self,
-        mut requests: Signal,
-        interval: Option<Duration>,
-        stop: CancellationToken,
-    ) {
-        loop {
-            let interval_over = async {
-                match interval {
-                    Some(interval) => tokio::time::sleep(interval).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                signal = requests.recv() => {
-                    if signal.is_some() {
-                        self.reload(Reload::Requested);
-                    }
-                }
-                () = interval_over => self.reload(Reload::IfChanged),
-            }
-        }
-    }
-
-    /// Loads the certificate from the files.
-    fn reload(&self, reload: Reload) {
-        let mut last = self.last_check.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_check = reload == Reload::IfChanged;
-        let reloaded = match self.files.read() {
-            Err(problem) if is_check && last.problem.as_ref() == Some(&problem) => Ok(false),
-            Err(problem) => {
-                last.problem = Some(problem.clone());
-                Err(problem)
-            }
-            Ok(contents) if is_check && last.contents.is_same(&contents) => {
-                last.problem = None;
-                Ok(false)
-            }
-            Ok(contents) => {
-                let config = self.files.config(&contents);
-                *last = LastCheck { contents, problem: None };
-                config.map(|config| {
-                    let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
-                    *current = Arc::new(config);
-                    true
-                })
-            }
+    /// Returns true if there is a certificate that is valid at this time.
+    pub(crate) fn is_valid(&self, now: UnixMillis) -> bool {
+        let validity = match self {
+            Self::Files(files) => files.validity(),
+            Self::Acme(acme) => acme.validity(),
         };
-        report(&reloaded);
+        validity.is_some_and(|validity| validity.contains(now))
     }
-}
 
-/// Logs each request to reload on a server without a certificate, until `stop`.
-pub(crate) async fn refuse_reloads(mut requests: Signal, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = requests.recv() => tracing::info!("SIGHUP: there is no certificate to reload"),
+    /// Looks after the certificate, until `stop`: files are read again, and a certificate by ACME
+    /// is renewed. Each of `requests` makes it do so at once.
+    pub(crate) async fn maintain(&self, requests: Signal, stop: CancellationToken) {
+        match self {
+            Self::Files(files) => files.watch(requests, stop).await,
+            Self::Acme(acme) => acme.maintain(requests, stop).await,
         }
-    }
-}
-
-/// Counts and logs the outcome of a reload; `Ok(false)` is unchanged files.
-fn report(reloaded: &Result<bool, String>) {
-    match reloaded {
-        Ok(false) => {}
-        Ok(true) => report_reloaded(),
-        Err(problem) => report_kept(problem),
-    }
-}
-
-fn report_reloaded() {
-    meter::count_certificate_reload(true);
-    tracing::info!("tls.reloaded: new connections get the new certificate");
-}
-
-fn report_kept(problem: &str) {
-    meter::count_certificate_reload(false);
-    tracing::error!(
-        problem,
-        "tls.kept: the certificate in the files cannot be used; the old one stays"
-    );
-}
-
-/// The condition of a reload.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reload {
-    /// Only if the files have changed since the last check.
-    IfChanged,
-    /// In any case, at the request of the operator.
-    Requested,
-}
-
-impl TlsFiles {
-    fn read(&self) -> Result<FileContents, String> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path)
-                .map_err(|error| format!("{} cannot be read: {error}", path.display()))
-        };
-        let certificate = read(&self.certificate)?;
-        Ok(FileContents { certificate, key: read(&self.key)?.into() })
-    }
-
-    fn config(&self, contents: &FileContents) -> Result<ServerConfig, String> {
-        let (certificate, key) = (self.certificate.display(), self.key.display());
-        let chain: Result<Vec<_>, _> =
-            CertificateDer::pem_slice_iter(&contents.certificate).collect();
-        let chain = chain.map_err(|error| format!("{certificate} is not PEM: {error}"))?;
-        if chain.is_empty() {
-            return Err(format!("{certificate} holds no certificate in PEM"));
-        }
-        // The error could contain a part of the key, and is therefore not shown.
-        let private = PrivateKeyDer::from_pem_slice(contents.key.expose_secret())
-            .map_err(|_| format!("{key} holds no private key in PEM"))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth()
-            .with_single_cert(chain, private)
-            .map_err(|error| format!("{certificate} cannot be served with {key}: {error}"))?;
-        config.alpn_protocols = vec![ALPN_PROTOCOL.to_vec()];
-        Ok(config)
-    }
-}
-
-impl FileContents {
-    fn is_same(&self, other: &Self) -> bool {
-        self.certificate == other.certificate
-            && self.key.expose_secret() == other.key.expose_secret()
     }
 }

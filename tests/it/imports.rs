@@ -39,7 +39,7 @@ const EXTERNAL: [(&str, &[&str]); 2] = [
 ];
 
 /// External crates that only these workspace crates may use.
-const ONLY_IN: [(&str, &[&str]); 12] = [
+const ONLY_IN: [(&str, &[&str]); 13] = [
     ("askama", &["presence-server"]),
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
@@ -51,7 +51,17 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
         &["presence-bench", "presence-client", "presence-server", "presence-tests"],
     ),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
-    ("aws-lc-rs", &["presence-bench", "presence-identity", "presence-service", "presence-tests"]),
+    (
+        "aws-lc-rs",
+        &[
+            "presence-bench",
+            "presence-identity",
+            "presence-server",
+            "presence-service",
+            "presence-tests",
+        ],
+    ),
+    ("instant-acme", &["presence-server"]),
     ("clap", &["presence-server"]),
     ("uniffi", &["presence-bindings"]),
     ("uniffi_bindgen", &["presence-bindgen"]),

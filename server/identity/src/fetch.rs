@@ -288,7 +288,7 @@ impl GuardedClient {
 }
 
 /// Returns the resolver of a client for a host that the operator chose, which may have any address.
-pub fn internal_resolver(deadline: Duration) -> impl Resolve {
+pub fn internal_resolver(deadline: Duration) -> impl Resolve + 'static {
     let options = GuardOptions { allow_internal: true, ..GuardOptions::default() };
     GuardedResolver::new(Arc::new(DnsLookup::default()), options, deadline)
 }

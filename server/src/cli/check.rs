@@ -11,10 +11,11 @@ use super::database;
 use super::output::{CommandError, failure, print};
 use crate::lifecycle::error::with_causes;
 use crate::settings::Settings;
-use crate::tls::Tls;
+use crate::tls::PreparedTls;
 use crate::{browserid, oidc, traces};
 
-/// Checks everything that the settings name. Asks no issuer if it is `offline`. Changes nothing.
+/// Checks everything that the settings name. Asks no other party than the database if it is
+/// `offline`. Changes nothing.
 pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), CommandError> {
     for warning in settings.warnings() {
         print(&format!("warning: {warning}"))?;
@@ -22,14 +23,11 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
     if let Err(problem) = settings.check_sign_in() {
         print(&format!("warning: {problem}"))?;
     }
-    if let Some(files) = settings.tls() {
-        Tls::load(files).map_err(failure)?;
-        print("certificate: ok")?;
-    }
+    check_tls(&settings, offline).await?;
     if settings.shared_secret().map_err(failure)?.is_some() {
         print("shared secret: ok")?;
     }
-    if traces::check(&settings).await.map_err(failure)? {
+    if traces::check(&settings, offline).await.map_err(failure)? {
         print("traces: ok")?;
     }
     database::check(&settings).await?;
@@ -43,6 +41,20 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
         print("issuer dev.localhost: ok, created at start")?;
     }
     Ok(())
+}
+
+/// Checks the certificate. An authority that cannot be reached is a warning: a server starts
+/// without it, and may have a certificate already.
+async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandError> {
+    match settings.prepare_tls().map_err(failure)? {
+        Some(PreparedTls::Files(_)) => print("certificate: ok"),
+        Some(PreparedTls::Acme(_)) if offline => Ok(()),
+        Some(PreparedTls::Acme(setup)) => match setup.directory_problem().await {
+            None => print("certificate authority: ok"),
+            Some(problem) => print(&format!("warning: acme_directory cannot be read: {problem}")),
+        },
+        None => Ok(()),
+    }
 }
 
 /// Checks that each BrowserID issuer of the settings has a support document.

@@ -137,8 +137,7 @@ impl ConnectionListener {
         let proof = (!is_proxy).then(|| unproven.add(address));
         let activity = open.add(proof.clone(), self.sockets.service.steady());
         set_options(&stream);
-        let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
-        let transport = Transport::new(stream, acceptor);
+        let transport = Transport::new(stream, self.tls.as_ref());
         let sockets = Arc::clone(&self.sockets);
         let with_activity = (transport, Arc::clone(&activity));
         Some(AcceptedConnection {

@@ -2,29 +2,30 @@
 
 use std::io::{Error, ErrorKind, IoSlice, Result, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{Accept, TlsAcceptor};
 
 use crate::meter;
+use crate::tls::{Tls, TlsHandshake};
 
 /// A plain or encrypted TCP connection.
 pub(crate) enum Transport {
     Plain(TcpStream),
     /// The handshake is under way.
-    Handshaking(Box<Accept<TcpStream>>),
+    Handshaking(TlsHandshake),
     Tls(Box<TlsStream<TcpStream>>),
-    /// The handshake failed.
+    /// The handshake failed, or was all that the peer wanted.
     Failed,
 }
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream, tls: Option<TlsAcceptor>) -> Self {
+    pub(super) fn new(stream: TcpStream, tls: Option<&Arc<Tls>>) -> Self {
         match tls {
-            Some(tls) => Self::Handshaking(Box::new(tls.accept(stream))),
+            Some(tls) => Self::Handshaking(tls.handshake(stream)),
             None => Self::Plain(stream),
         }
     }
@@ -42,10 +43,11 @@ impl Transport {
     /// Completes the handshake if needed, and returns the stream of bytes.
     fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Result<Pin<&mut dyn ByteStream>>> {
         if let Self::Handshaking(handshake) = self {
-            let result = ready!(Pin::new(handshake.as_mut()).poll(context));
+            let result = ready!(handshake.as_mut().poll(context));
             meter::count_handshake(result.is_ok());
             *self = match result {
-                Ok(stream) => Self::Tls(Box::new(stream)),
+                Ok(Some(stream)) => Self::Tls(stream),
+                Ok(None) => Self::Failed,
                 Err(error) => {
                     tracing::debug!(%error, "tls.handshake");
                     Self::Failed

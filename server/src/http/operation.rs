@@ -23,6 +23,10 @@ struct Health {
     database: String,
     /// The long-lived tasks of the server, each `ok` or `error`.
     tasks: BTreeMap<String, String>,
+    /// The certificate of a server that uses TLS itself: `ok`, or `error` if there is none that is
+    /// valid.
+    #[oai(skip_serializing_if_is_none)]
+    certificate: Option<String>,
     /// Indicates whether devices of an earlier run of the server may still reconnect.
     warming_up: bool,
     /// Indicates whether the server is in development mode.
@@ -33,17 +37,18 @@ impl Example for Health {
     fn example() -> Self {
         let ok = || "ok".to_owned();
         let tasks = ["writer", "timers"].map(|name| (name.to_owned(), ok())).into();
-        Self { status: ok(), database: ok(), tasks, warming_up: false, development: false }
+        let (status, database, certificate) = (ok(), ok(), Some(ok()));
+        Self { status, database, tasks, certificate, warming_up: false, development: false }
     }
 }
 
 /// The response of the health check.
 #[derive(ApiResponse)]
 enum Heartbeat {
-    /// The server, its tasks and its database work.
+    /// The server, its tasks, its database and its certificate work.
     #[oai(status = 200)]
     Healthy(Json<Health>),
-    /// The database or a task does not respond.
+    /// The database or a task does not respond, or there is no valid certificate.
     #[oai(status = 503)]
     Unhealthy(Json<Health>),
 }
@@ -79,11 +84,15 @@ impl OperationApi {
     ) -> Result<Heartbeat, OperationError<NoErrors>> {
         let service = &request.context.service;
         let (database, tasks) = tokio::join!(service.ping(), request.context.supervisor.check());
-        let is_healthy = database.is_ok() && tasks.values().all(|runs| *runs);
+        let now = service.now();
+        let certificate = request.context.tls.as_ref().map(|tls| tls.is_valid(now));
+        let is_healthy =
+            database.is_ok() && tasks.values().all(|runs| *runs) && certificate != Some(false);
         let health = Json(Health {
             status: outcome(is_healthy),
             database: outcome(database.is_ok()),
             tasks: tasks.into_iter().map(|(name, runs)| (name.to_owned(), outcome(runs))).collect(),
+            certificate: certificate.map(outcome),
             warming_up: service.is_warming_up(),
             development: service.settings().development,
         });

@@ -18,6 +18,7 @@ use crate::client_proof::UnprovenConnections;
 use crate::connection::listener::{ConnectionLimits, bind};
 use crate::connection::open_connections::OpenConnections;
 use crate::settings::Settings;
+use crate::tls::{PreparedTls, Tls};
 
 /// Listens on an address.
 pub(super) fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -86,6 +87,20 @@ pub(super) fn verifier(
         Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
         None => dispatcher,
     })
+}
+
+/// Returns the source of the certificate, with the records of ACME in the database.
+///
+/// # Errors
+///
+/// If the records cannot be read.
+pub(super) async fn tls(
+    prepared: Option<PreparedTls>,
+    service: &PresenceService,
+) -> Result<Option<Arc<Tls>>, StartError> {
+    let Some(prepared) = prepared else { return Ok(None) };
+    let opened = Box::pin(prepared.open(service.acme_records())).await;
+    opened.map(|tls| Some(Arc::new(tls))).map_err(StartError)
 }
 
 /// Returns the code flow of a server with this public URL.

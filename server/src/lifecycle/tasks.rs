@@ -1,7 +1,6 @@
 //! The long-lived tasks that run beside the sockets, until the server stops.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use presence_identity::oidc::Oidc;
 use presence_service::PresenceService;
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::meter::MetricsExporter;
 use crate::oidc;
 use crate::supervisor::Supervisor;
-use crate::tls::{self, Tls};
+use crate::tls::{Tls, files};
 
 /// Starts the periodic maintenance of the service and of the metrics.
 pub(super) fn spawn_maintenance(
@@ -36,25 +35,25 @@ pub(super) fn spawn_maintenance(
     });
 }
 
-/// Starts the task that keeps the documents of OpenID Connect issuers fresh.
+/// Starts the task that keeps the documents of OpenID Connect issuers fresh, if there are any.
 pub(super) fn spawn_issuer_refresh(
     supervisor: &Supervisor,
     stop: &CancellationToken,
-    (service, oidc): (&Arc<PresenceService>, Oidc),
+    (service, oidc): (&Arc<PresenceService>, Option<Oidc>),
 ) {
+    let Some(oidc) = oidc else { return };
     let (service, stop) = (Arc::clone(service), stop.clone());
     supervisor.spawn_restarted("issuers", move || {
         oidc::refresh_documents(oidc.clone(), Arc::clone(&service), stop.clone())
     });
 }
 
-/// Starts the task that reloads the certificate at SIGHUP and, with an interval, also if its files
-/// have changed. Without TLS, there is nothing to reload. `hang_ups` also has the signals that came
-/// earlier.
+/// Starts the task that looks after the certificate, also at SIGHUP. Without TLS, there is nothing
+/// to do. `hang_ups` also has the signals that came earlier.
 pub(super) fn spawn_reload(
     supervisor: &Supervisor,
     stop: &CancellationToken,
-    (tls, interval): (Option<Arc<Tls>>, Option<Duration>),
+    tls: Option<Arc<Tls>>,
     hang_ups: Signal,
 ) {
     let stop = stop.clone();
@@ -68,8 +67,8 @@ pub(super) fn spawn_reload(
                 Err(error) => return tracing::error!(%error, "SIGHUP cannot be received"),
             };
             match tls {
-                Some(tls) => tls.watch(requests, interval, stop).await,
-                None => tls::refuse_reloads(requests, stop).await,
+                Some(tls) => tls.maintain(requests, stop).await,
+                None => files::refuse_reloads(requests, stop).await,
             }
         }
     });

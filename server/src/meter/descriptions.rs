@@ -10,6 +10,7 @@ const COUNTERS: &[Description] = &[
         "presence_accept_failures_total",
         "Attempts to accept a connection that failed, for example at the limit of open files.",
     ),
+    ("presence_acme_orders_total", "Orders of certificates by ACME, by outcome."),
     ("presence_connections_opened_total", "Sockets opened, by channel."),
     ("presence_deliveries_total", "Notifications handed to connected devices."),
     ("presence_frames_received_total", "Text frames received on sockets, by channel."),
@@ -70,6 +71,10 @@ const GAUGES: &[Description] = &[
     ("presence_mailbox_depth", "Notifications waiting to be written to connected devices."),
     ("presence_server_info", "1, with the name by which other servers of the database know it."),
     ("presence_stream_depth", "Updates and receipts kept for Applications that reconnect."),
+    (
+        "presence_tls_certificate_expires_seconds",
+        "End of the validity of the server's own certificate, in Unix seconds; 0 without one.",
+    ),
     ("presence_users_present", "Users with a device that is connected or in its grace time."),
     ("presence_warming_up", "1 while devices of an earlier run may still reconnect."),
     (

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 
 use presence_service::rules::action_scheme_problem;
 
-use super::browserid;
 use super::definition::Settings;
 use super::error::{SettingsError, invalid};
 use super::values::{is_loopback, network, origin};
+use super::{acme, browserid};
 use crate::origin_pattern::OriginPattern;
 
 /// The longest time of any setting, in seconds.
 const MAX_SECONDS: f64 = 1e9;
 /// The shortest times of settings that have no effect below, in seconds.
 const MIN_SECONDS: &[(&str, f64)] = &[
+    ("acme_retry_seconds", 1.0),
     ("admin_session_seconds", 1.0),
     ("browserid_assertion_seconds", 1.0),
     ("database_seconds", 0.1),
@@ -48,6 +49,7 @@ impl Settings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         self.check_addresses()?;
         self.check_tls()?;
+        acme::check(self)?;
         self.check_lists()?;
         self.check_numbers()?;
         self.check_traces()?;

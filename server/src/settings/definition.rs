@@ -64,6 +64,9 @@ macro_rules! settings {
     };
 }
 
+/// The directory of Let's Encrypt.
+pub(super) const DEFAULT_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
 settings! {
     group "Server";
     /// Address and port to listen on; port 0 selects a free port.
@@ -98,6 +101,30 @@ settings! {
     /// (`Strict-Transport-Security`). It is announced if `public_url` begins with `https`, and not
     /// in development mode; 0: never.
     hsts_seconds: f64 = 31_536_000.0;
+    group "Certificates by ACME";
+    /// The names for which the server gets a certificate from a certificate authority by ACME, such
+    /// as `presence.example.org`, instead of files. The authority connects to port 443 of each,
+    /// which must lead to `listen` without another TLS in between. Empty: none.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    acme_domains: Vec<String> = Vec::new();
+    /// Must be true with `acme_domains`: the operator agrees to the terms of service of the
+    /// certificate authority.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    acme_terms_agreed: bool = false;
+    /// An e-mail address that the certificate authority may write to. Only the authority gets it.
+    acme_contact: String = String::new();
+    /// The URL of the directory of the certificate authority.
+    acme_directory: String = DEFAULT_DIRECTORY.to_owned();
+    /// The certificates that the directory's own TLS certificate must come from: a PEM file, for
+    /// the authority of an organisation. Empty: those that the machine trusts.
+    acme_directory_ca: String = String::new();
+    /// The id of the key for external account binding, if the authority requires it.
+    acme_eab_key_id: String = String::new();
+    /// File with this key in base64url, as the authority gave it.
+    acme_eab_key_file: String = String::new();
+    /// Time after which an order that failed is tried again, in seconds. It is tripled with each
+    /// further failure, up to six hours, and varies by a fifth at random.
+    acme_retry_seconds: f64 = 60.0;
     group "Proxies and origins";
     /// Addresses or networks of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-For` is trusted.
     /// The header is ignored if it comes from any other address.
@@ -149,7 +176,8 @@ settings! {
     admin_session_seconds: f64 = 3_600.0;
     group "Database";
     /// File with a secret of at least 32 characters, the same for all servers of a PostgreSQL
-    /// database, from which they derive the keys that they share. Empty: these keys are in the
+    /// database, from which they derive the keys that they share. The keys of certificates by ACME
+    /// are encrypted with it, also in SQLite. Empty: all of these keys are readable in the
     /// database.
     shared_secret_file: String = String::new();
     /// Time for which a call may wait for the database before it is answered with errno 51, in

@@ -15,7 +15,9 @@ use super::values::{is_without_secrets, network, origin};
 use crate::client_address::TrustedProxies;
 use crate::connection::deadline::ConnectionTimeouts;
 use crate::socket::registry::SocketLimits;
-use crate::tls::TlsFiles;
+use crate::tls::PreparedTls;
+use crate::tls::acme::setup::{AcmeOptions, AcmeSetup};
+use crate::tls::files::{FileTls, TlsFiles};
 
 impl Settings {
     /// Returns the URL by which clients reach a server that listens on this address.
@@ -32,9 +34,13 @@ impl Settings {
         OperatorTokenDigest::parse(&self.admin_token_digest)
     }
 
-    /// Returns the URL scheme of the server itself: `https` if it has a certificate.
+    /// Returns the URL scheme of the server itself: `https` if it has a certificate, or gets one.
     pub fn scheme(&self) -> &'static str {
-        if self.tls_certificate.is_empty() { "http" } else { "https" }
+        if self.tls_certificate.is_empty() && self.acme_domains.is_empty() {
+            "http"
+        } else {
+            "https"
+        }
     }
 
     /// Returns the value of the header `Strict-Transport-Security`, if it is sent. On `localhost`
@@ -45,11 +51,39 @@ impl Settings {
         HeaderValue::from_str(&value).ok()
     }
 
-    /// Returns the files for TLS, if they are configured.
-    pub(crate) fn tls(&self) -> Option<TlsFiles> {
-        (!self.tls_certificate.is_empty()).then(|| TlsFiles {
+    /// Prepares TLS, if it is configured: reads the files that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// The reason in one line, if they cannot be used.
+    pub(crate) fn prepare_tls(&self) -> Result<Option<PreparedTls>, String> {
+        if !self.acme_domains.is_empty() {
+            let setup = AcmeSetup::load(self.acme_options()?)?;
+            return Ok(Some(PreparedTls::Acme(Box::new(setup))));
+        }
+        if self.tls_certificate.is_empty() {
+            return Ok(None);
+        }
+        let reload = self.tls_reload_seconds;
+        let files = TlsFiles {
             certificate: self.tls_certificate.clone().into(),
             key: self.tls_key.clone().into(),
+            reload: (reload > 0.0).then(|| Duration::from_secs_f64(reload)),
+        };
+        Ok(Some(PreparedTls::Files(FileTls::load(files)?)))
+    }
+
+    fn acme_options(&self) -> Result<AcmeOptions, String> {
+        let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let key_id = set(&self.acme_eab_key_id);
+        Ok(AcmeOptions {
+            domains: self.acme_domains.clone(),
+            contact: set(&self.acme_contact).map(Into::into),
+            directory: self.acme_directory.clone(),
+            directory_ca: set(&self.acme_directory_ca).map(Into::into),
+            external_account: key_id.map(|id| (id, self.acme_eab_key_file.clone().into())),
+            retry: seconds(self.acme_retry_seconds),
+            secret: self.shared_secret()?,
         })
     }
 
@@ -173,11 +207,6 @@ impl Settings {
             request: seconds(self.frame_seconds).max(first_request),
             keep_alive: first_request.max(seconds(self.ping_seconds) * 2 + Duration::from_secs(5)),
         }
-    }
-
-    /// Returns the interval of the checks for a new certificate, if there are any.
-    pub(crate) fn tls_reload(&self) -> Option<Duration> {
-        (self.tls_reload_seconds > 0.0).then(|| Duration::from_secs_f64(self.tls_reload_seconds))
     }
 }
 

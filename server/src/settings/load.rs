@@ -207,5 +207,8 @@ mod tests {
         let admin_token_digest = "beef".repeat(16);
         let redacted = Settings { admin_token_digest, ..Settings::default() }.redacted();
         assert!(redacted.contains("admin_token_digest = \"***\"") && !redacted.contains("beef"));
+        let acme_contact = "operator@example.org".to_owned();
+        let redacted = Settings { acme_contact, ..Settings::default() }.redacted();
+        assert!(redacted.contains("acme_contact = \"***\"") && !redacted.contains("operator@"));
     }
 }

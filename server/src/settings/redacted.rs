@@ -8,9 +8,10 @@ use super::definition::Settings;
 impl Settings {
     /// Returns all settings as lines of the settings file, with secrets replaced by `***`.
     pub fn redacted(&self) -> String {
-        let digest = &self.admin_token_digest;
+        let hidden = |text: &str| text.chars().take(3).map(|_| '*').collect();
         let redacted = Self {
-            admin_token_digest: digest.chars().take(3).map(|_| '*').collect(),
+            acme_contact: hidden(&self.acme_contact),
+            admin_token_digest: hidden(&self.admin_token_digest),
             database: without_password(&self.database),
             oidc_issuers: self.oidc_issuers.redacted(),
             ..self.clone()

@@ -53,8 +53,16 @@ impl Settings {
         let has_tls = self.scheme() == "https" || !self.trusted_proxies.is_empty();
         if is_public && scheme == Some("https") && !has_tls {
             warnings.push(
-                "public_url begins with https://, and neither tls_certificate nor trusted_proxies \
-                 is set: behind a proxy, all clients share the limits of one address"
+                "public_url begins with https://, and neither tls_certificate nor acme_domains nor \
+                 trusted_proxies is set: behind a proxy, all clients share the limits of one address"
+                    .to_owned(),
+            );
+        }
+        let host = public.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+        if !self.acme_domains.is_empty() && !self.acme_domains.iter().any(|name| name == host) {
+            warnings.push(
+                "acme_domains does not contain the host of public_url: clients do not accept the \
+                 certificate"
                     .to_owned(),
             );
         }

@@ -74,6 +74,7 @@ impl Server {
             body_limit: BODY_LIMIT,
             operator: None,
             supervisor: Supervisor::new(CancellationToken::new()),
+            tls: None,
             version_file: directory.path().join("version.json"),
         };
         let routes = routes(Arc::new(context), web::pages).boxed();
