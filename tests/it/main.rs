@@ -7,6 +7,7 @@
     reason = "a test panics if it cannot continue"
 )]
 
+mod acme;
 mod app_channel;
 mod bad_input;
 mod browserid;

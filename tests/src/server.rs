@@ -208,6 +208,12 @@ impl Server {
         self.run_again(self.address().port()).await;
     }
 
+    /// Returns the value of a flag with which the server was started.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        let flags = self.options.flags.iter();
+        flags.rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Changes the options of the next start.
     pub fn change(&mut self, change: impl FnOnce(ServerOptions) -> ServerOptions) {
         self.options = change(self.options.clone());

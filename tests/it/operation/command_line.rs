@@ -1,6 +1,6 @@
 //! Settings and sub-commands.
 
-use presence_tests::{Server, ServerOptions, Socket, email, run, run_with_output};
+use presence_tests::{CommandOutput, Server, ServerOptions, Socket, email, run, run_with_output};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -90,6 +90,35 @@ async fn a_check_reads_the_database_and_reports_by_its_exit_code() {
     assert!(output.out.contains("database: ok"), "{output:?}");
     let bad = ["check", "--dev", "--database=sqlite://nowhere/presence.db?mode=rwc"];
     run(directory.path(), &bad, &[]).await.failed(1, "does not exist");
+}
+
+#[tokio::test]
+async fn a_check_names_wrong_settings_of_acme_and_warns_of_an_authority_that_cannot_be_reached() {
+    let directory = tempdir().unwrap();
+    let acme = ["check", "--acme-domains=a.example.org", "--acme-terms-agreed"];
+    let with = async |more: &[&str]| run(directory.path(), &[&acme, more].concat(), &[]).await;
+    let unreachable = "--acme-directory=https://127.0.0.1:1/directory";
+    let output = with(&[unreachable]).await;
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
+    assert!(output.out.contains("warning: acme_directory cannot be read:"), "{output:?}");
+    with(&[unreachable, "--dev"]).await.failed(2, "acme_domains cannot be used in development");
+    let files = ["--tls-certificate=a.pem", "--tls-key=b.pem", unreachable];
+    with(&files).await.failed(2, "cannot be used with tls_certificate");
+    let ca = ["--acme-directory-ca=nowhere.pem", unreachable];
+    assert_failed_with(&with(&ca).await, "acme_directory_ca: nowhere.pem cannot be read");
+    let alone = run(directory.path(), &["check", "--acme-contact=somebody@example.org"], &[]).await;
+    alone.failed(2, "acme_contact must be given with acme_domains");
+    let config = ["config", acme[1], acme[2], "--acme-contact=somebody@example.org"];
+    let shown = run(directory.path(), &config, &[]).await;
+    assert!(shown.out.contains("acme_contact = \"***\""), "{shown:?}");
+    assert!(!shown.out.contains("somebody"), "{shown:?}");
+}
+
+/// Asserts that a check failed after its first lines, with this reason.
+#[track_caller]
+fn assert_failed_with(output: &CommandOutput, reason: &str) {
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.err.contains(reason), "{reason:?} is not in {output:?}");
 }
 
 #[tokio::test]
