@@ -65,7 +65,7 @@ async fn record(things: &[UsedThing], at: i64, db: &DatabaseTransaction) -> Resu
     if !keys.is_empty() {
         api_key::Entity::update_many()
             .col_expr(api_key::Column::LastUsedAt, Expr::value(at))
-            .filter(is_one_of(api_key::Column::Id, keys.into_iter()))
+            .filter(is_one_of(api_key::Column::Id, keys))
             .filter(is_older(api_key::Column::LastUsedAt, at))
             .exec(db)
             .await?;
@@ -73,7 +73,7 @@ async fn record(things: &[UsedThing], at: i64, db: &DatabaseTransaction) -> Resu
     if !sessions.is_empty() {
         session::Entity::update_many()
             .col_expr(session::Column::LastUsedAt, Expr::value(at))
-            .filter(is_one_of(session::Column::Digest, sessions.into_iter()))
+            .filter(is_one_of(session::Column::Digest, sessions))
             .filter(is_older(session::Column::LastUsedAt, at))
             .exec(db)
             .await?;
@@ -81,7 +81,7 @@ async fn record(things: &[UsedThing], at: i64, db: &DatabaseTransaction) -> Resu
     if !apps.is_empty() {
         app::Entity::update_many()
             .col_expr(app::Column::LastLookedAt, Expr::value(at))
-            .filter(is_one_of(app::Column::Id, apps.into_iter()))
+            .filter(is_one_of(app::Column::Id, apps))
             .filter(is_older(app::Column::LastLookedAt, at))
             .exec(db)
             .await?;

@@ -40,6 +40,15 @@ pub(super) enum WriteOp {
     Expire(WriteRequest<bool, usize>),
 }
 
+/// The grants that an operation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum EndedGrants {
+    /// The one of a user and an Application.
+    One(UserId, AppId),
+    /// All of a user.
+    All(UserId),
+}
+
 /// The parts of an operation that failed, which are to be tried again.
 pub(super) enum Retry {
     Nothing,
@@ -72,6 +81,29 @@ impl WriteOp {
     pub(super) fn notified(&self) -> impl Iterator<Item = Puid> {
         let items = if let Self::Notify(request) = self { &*request.input.items } else { &[] };
         items.iter().map(|item| item.puid)
+    }
+
+    /// Returns the grants that it ends, with their queues.
+    pub(super) fn ended_grants(&self) -> Vec<EndedGrants> {
+        match self {
+            Self::Revoke(request) => vec![EndedGrants::One(request.input.0, request.input.1)],
+            Self::RevokeWaiting(request) => {
+                request.input.iter().map(|(user, app)| EndedGrants::One(*user, *app)).collect()
+            }
+            Self::EraseUser(request) => vec![EndedGrants::All(request.input)],
+            // The receipts of an Application that is removed have no reader.
+            Self::RemoveApp(_)
+            | Self::Notify(_)
+            | Self::Settle(_)
+            | Self::SettleNoted(_)
+            | Self::WriteNoted(_)
+            | Self::Load(_)
+            | Self::Release(_)
+            | Self::Grant(_)
+            | Self::Pause(_)
+            | Self::ChangeDomain(_)
+            | Self::Expire(_) => Vec::new(),
+        }
     }
 
     /// Returns the Application that it grants access to a user.

@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use presence_protocol::app::ReceiptState;
 use presence_test_postgres::Cluster;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use tokio::time::sleep;
@@ -65,4 +66,32 @@ async fn a_change_that_would_be_committed_after_its_deadline_is_not_done() {
     fixture.writer.grant(alice, (APP, DOMAIN), puid, NOW).await.unwrap().unwrap();
     let grant = fixture.store.grant(alice, APP).await.unwrap().unwrap();
     assert!(!grant.paused);
+}
+
+#[tokio::test]
+async fn a_notification_that_another_server_accepts_while_its_grant_ends_has_a_receipt() {
+    let fixture = Fixture::on_postgres().await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.queue(1, puid).await;
+    fixture.take_events();
+    let accept = format!(
+        "WITH locked AS (SELECT id FROM grants FOR NO KEY UPDATE) INSERT INTO notifications \
+         (seq, id, grant_id, message, action, sent_at, expires_at, live_only, source, state) \
+         SELECT seq + 1, '{}', n.grant_id, message, action, sent_at, expires_at, live_only, source, \
+         state FROM notifications n JOIN locked ON locked.id = n.grant_id",
+        id(2)
+    );
+    let other = begin(&fixture, &accept).await;
+    let mut reply = pin!(fixture.writer.revoke(alice, APP));
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    while Cluster::shared().run_sql(&fixture.database_name(), waits).trim() == "0" {
+        tokio::select! {
+            revoked = &mut reply => panic!("nothing was waited for: {revoked:?}"),
+            () = sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    other.commit().await.unwrap();
+    reply.await.unwrap().unwrap();
+    let receipts = [(id(1), ReceiptState::Revoked), (id(2), ReceiptState::Revoked)];
+    assert_eq!(fixture.receipts(), receipts);
 }
