@@ -42,7 +42,7 @@ async fn while_postgresql_is_full_notifications_are_refused_sockets_stay_and_no_
     assert_eq!(refused["results"][0]["errno"], Errno::StorageUnavailable.number(), "{refused}");
     let log = server.wait_for_log("store.writer.failed").await;
     assert!(log.contains("No space left"), "{log}");
-    // What needs no space goes on, on the sockets of before.
+    // All that needs no space goes on, on the sockets of before.
     phone.report("unavailable").await;
     let path = format!("/apps/{}/presence", application.appid);
     server.call("GET", &path).bearer(&application.api_key).await.ok();
