@@ -51,7 +51,8 @@ class Node:
 
     def started(self) -> "Node":
         """Waits until the server listens."""
-        lines = [self.process.stdout.readline() for _ in range(2)]
+        read = [self.process.stdout.readline() for _ in range(2)]
+        lines = [json.loads(line)["fields"]["message"] if line else "" for line in read]
         if not all(" on http://" in line for line in lines):
             sys.exit(f"the server does not start: {lines} {pathlib.Path(self.log.name).read_text()}")
         self.url, self.metrics = (line.split(" on ")[1].split(",")[0].strip() for line in lines)
