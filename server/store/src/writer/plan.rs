@@ -15,7 +15,7 @@ use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilte
 
 use super::insertion::{MAX_ROWS, NewRow, insertion};
 use super::sequence;
-use super::write_txn::WriteTxn;
+use super::write_txn::{WriteTxn, in_acceptance_order};
 use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::row_lock::is_shared;
@@ -118,7 +118,7 @@ async fn evict(
 ) -> Result<Vec<NotificationHeader>, StoreError> {
     let mut evicted = Vec::new();
     for chunk in over_limit.chunks(CHUNK) {
-        let newest_evicted = SubQueryStatement::from(newest_evicted());
+        let newest_evicted = SubQueryStatement::from(newest_evicted(txn));
         let is_evicted = Expr::col((notification::Entity, notification::Column::Seq))
             .lte(Expr::from(newest_evicted));
         let query = NotificationHeaderRow::find()
@@ -133,7 +133,7 @@ async fn evict(
 
 /// Returns the newest row to evict of a grant. One look-up in the index for each grant is many
 /// times faster than ranking all rows.
-fn newest_evicted() -> SelectStatement {
+fn newest_evicted(txn: &WriteTxn<'_>) -> SelectStatement {
     let newer = Alias::new("newer");
     Query::select()
         .column((newer.clone(), notification::Column::Seq))
@@ -146,7 +146,7 @@ fn newest_evicted() -> SelectStatement {
             Expr::col((newer.clone(), notification::Column::State))
                 .lt(NotificationState::FIRST_ENDED),
         )
-        .order_by((newer, notification::Column::Seq), Order::Desc)
+        .order_by_expr(in_acceptance_order(txn.db, newer), Order::Desc)
         .limit(1)
         .offset(MAX_QUEUE_ITEMS as u64)
         .take()

@@ -4,8 +4,10 @@ use presence_core::UnixMillis;
 use presence_core::model::UserId;
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{AppId, Puid};
-use sea_orm::sea_query::{Expr, ExprTrait, LockType};
-use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoIden, LockType};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
 use super::noted::NotedSettlements;
 use super::target::Targets;
@@ -60,7 +62,7 @@ impl<'a> WriteTxn<'a> {
         &self,
         query: Select<notification::Entity>,
     ) -> Result<Vec<NotificationHeader>, StoreError> {
-        let mut query = query.order_by_asc(notification::Column::Seq);
+        let mut query = query.order_by_asc(in_acceptance_order(self.db, notification::Entity));
         QuerySelect::query(&mut query).lock_with_tables(LockType::Update, [notification::Entity]);
         let rows: Vec<NotificationHeaderRow> = query.into_model().all(self.db).await?;
         rows.into_iter().map(NotificationHeader::try_from).collect()
@@ -114,4 +116,12 @@ impl<'a> WriteTxn<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns the place of a notification in the order of acceptance, to sort by it. On PostgreSQL it
+/// is an expression without an index: by the one of the numbers, a plan that was made while the
+/// table was small would read the whole table in this order.
+pub(super) fn in_acceptance_order<C: ConnectionTrait>(db: &C, table: impl IntoIden) -> Expr {
+    let seq = Expr::col((table.into_iden(), notification::Column::Seq));
+    if is_shared(db) { seq.add(0) } else { seq }
 }
