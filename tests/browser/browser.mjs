@@ -201,6 +201,8 @@ function textFaults() {
 
 /** Fails if a text of the page is broken, cut, too long, or in another language than the page. */
 export async function checkText(page, what) {
+  // The texts are there before the stylesheet.
+  await page.waitForLoadState();
   assert.deepEqual(await page.evaluate(textFaults), [], `the texts of ${what}`);
 }
 
@@ -211,6 +213,7 @@ export async function checkText(page, what) {
  */
 export async function checkPage(page, name, { isLong = false } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
+  await page.waitForLoadState();
   const before = page.viewportSize();
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
