@@ -103,7 +103,13 @@ async fn a_server_gets_its_certificate_and_a_client_accepts_it() {
         let other = connect_as(&server, name, &client).await;
         assert_eq!(other.is_ok(), name == NAME, "{name}");
     }
-    sleep(Duration::from_secs(2)).await;
+    // At SIGHUP the server looks whether an order is due. The second one is answered after that.
+    for signals in 1..=2 {
+        server.signal("HUP").await;
+        while server.log_so_far().matches("SIGHUP:").count() < signals {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
     assert_eq!((orders, pebble.orders()), (1, 1));
     let log = server.complete_log().await;
     assert!(log.contains("tls.acme_issued") && log.contains("tls.acme_challenge_answered"));
@@ -215,8 +221,6 @@ async fn an_order_that_is_refused_is_logged_with_its_reason_and_tried_again_more
     server.terminate().await;
     // The delay outlives a restart, and ends at SIGHUP.
     server.restart().await;
-    sleep(Duration::from_secs(1)).await;
-    assert!(!server.log_so_far().contains("attempts=3"), "{}", server.log_so_far());
     server.signal("HUP").await;
     let log = server.wait_for_log("SIGHUP").await;
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("tls.acme_failed")).collect();
