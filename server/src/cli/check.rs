@@ -48,7 +48,9 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
 async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandError> {
     match settings.prepare_tls().map_err(failure)? {
         Some(PreparedTls::Files(_)) => print("certificate: ok"),
-        Some(PreparedTls::Acme(_)) if offline => Ok(()),
+        Some(PreparedTls::Acme(_)) if offline => {
+            print("certificate authority: not asked (--offline)")
+        }
         Some(PreparedTls::Acme(setup)) => match setup.directory_problem().await {
             None => print("certificate authority: ok"),
             Some(problem) => print(&format!("warning: acme_directory cannot be read: {problem}")),
