@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_protocol::Puid;
+use presence_protocol::{Errno, Puid};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -150,6 +150,24 @@ impl Application {
     /// Sends notifications over REST.
     pub async fn notify(&self, items: &Value) -> RestResponse {
         self.call("POST", "/notifications").json(&json!({"notifications": items})).await
+    }
+
+    /// Sends long notifications until one is refused because the storage is full. Returns the texts
+    /// of those that were accepted.
+    pub async fn notify_until_full(&self, uid: Puid) -> Vec<String> {
+        let mut taken = Vec::new();
+        loop {
+            let message = format!("{} {}", taken.len(), "x".repeat(400));
+            let item = json!({"uid": uid, "message": message, "action": ""});
+            let answer = self.notify(&json!([item])).await.json();
+            let result = &answer["results"][0];
+            if result["result"] != "OK" {
+                assert_eq!(result["errno"], Errno::StorageUnavailable.number(), "{answer}");
+                return taken;
+            }
+            taken.push(message);
+            assert!(taken.len() < 100, "the disk is never full");
+        }
     }
 
     /// Returns the presence of a user as the Application sees it now.

@@ -19,18 +19,7 @@ async fn on_a_full_disk_notifications_are_refused_presence_continues_and_no_ok_i
     });
     server.restart().await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let mut taken = Vec::new();
-    let refused = loop {
-        let message = format!("{} {}", taken.len(), "x".repeat(400));
-        let item = json!({"uid": uid, "message": message, "action": ""});
-        let answer = application.notify(&json!([item])).await.json();
-        if answer["results"][0]["result"] != "OK" {
-            break answer;
-        }
-        taken.push(message);
-        assert!(taken.len() < 100, "the disk is never full");
-    };
-    assert_eq!(refused["results"][0]["errno"], Errno::StorageUnavailable.number(), "{refused}");
+    let taken = application.notify_until_full(uid).await;
     assert!(!taken.is_empty());
     let mut phone = Socket::device(&server).await;
     let hello = json!({"token": alice.token, "status": "online", "acks": true});

@@ -1,6 +1,5 @@
 //! A server whose PostgreSQL has no space left.
 
-use presence_protocol::Errno;
 use presence_test_postgres::Cluster;
 use presence_tests::{Server, Socket};
 use serde_json::json;
@@ -28,18 +27,7 @@ async fn while_postgresql_is_full_notifications_are_refused_sockets_stay_and_no_
     // A new database has pages that get their space when they are written first.
     cluster.run_sql("presence", "CHECKPOINT");
     cluster.run_sql("presence", FILL);
-    let mut taken = Vec::new();
-    let refused = loop {
-        let message = format!("{} {}", taken.len(), "x".repeat(400));
-        let item = json!({"uid": of_bob, "message": message, "action": ""});
-        let answer = application.notify(&json!([item])).await.json();
-        if answer["results"][0]["result"] != "OK" {
-            break answer;
-        }
-        taken.push(message);
-        assert!(taken.len() < 100, "the disk is never full");
-    };
-    assert_eq!(refused["results"][0]["errno"], Errno::StorageUnavailable.number(), "{refused}");
+    let mut taken = application.notify_until_full(of_bob).await;
     let log = server.wait_for_log("store.writer.failed").await;
     assert!(log.contains("No space left"), "{log}");
     // All that needs no space goes on, on the sockets of before.
