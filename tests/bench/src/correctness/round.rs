@@ -1,11 +1,13 @@
 //! A round: traffic, a fault, traffic, and then a rest in which everything must be right.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use presence_tests::SeededRng;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::expectations::Shown;
 use super::fault::Fault;
@@ -117,7 +119,7 @@ impl Stage {
         let expectations = &self.scene.expectations;
         for (site, address) in self.scene.servers.iter().enumerate() {
             for app in 0..APPS {
-                let Ok(shown) = snapshot(&self.scene, (app, *address)).await else {
+                let Some(shown) = snapshot_once_back(&self.scene, (app, *address)).await else {
                     eprintln!("server {site} shows nothing to application {app}");
                     counts.wrong += expectations.users() as u64;
                     continue;
@@ -153,6 +155,24 @@ impl Stage {
         }
         flaps
     }
+}
+
+/// Returns what a fresh socket of an Application is shown. Connects again if the socket ends, as a
+/// client does: a server closes its sockets once it notices that PostgreSQL has emptied the live
+/// tables. Returns `None` if nothing is shown within the time in which all are back.
+async fn snapshot_once_back(
+    scene: &Scene,
+    to: (usize, SocketAddr),
+) -> Option<HashMap<usize, (u64, Shown)>> {
+    let shown = async {
+        loop {
+            if let Ok(shown) = snapshot(scene, to).await {
+                return shown;
+            }
+            sleep(LOOK).await;
+        }
+    };
+    timeout(BACK, shown).await.ok()
 }
 
 /// Compares snapshots with what streams tell, until it is aborted.

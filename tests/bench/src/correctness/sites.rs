@@ -11,7 +11,7 @@ use crate::sides::unlimited;
 /// The grace time of the servers.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// The time for which the devices of a server that ended may come back.
-const WARM_UP: Duration = Duration::from_secs(8);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(8);
 
 /// A server, with the way of devices to it and its way to the database.
 pub(crate) struct Site {

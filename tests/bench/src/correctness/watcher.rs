@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::expectations::Shown;
 use super::scene::{APPS, PATIENCE, Scene};
+use super::sites::WARM_UP;
 
 /// The time between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(100);
@@ -229,7 +230,12 @@ pub(crate) async fn open(
     timeout(PATIENCE, opening).await.unwrap_or(Err(SocketEnd::Lost))
 }
 
-/// Returns what a fresh socket of an Application is shown.
+/// Returns what a fresh socket of an Application is shown. Its first page may come only after the
+/// warm-up of its server.
+///
+/// # Errors
+///
+/// Returns an error if the socket ends first, or is shown nothing for too long.
 pub(crate) async fn snapshot(
     scene: &Scene,
     to: (usize, SocketAddr),
@@ -237,7 +243,8 @@ pub(crate) async fn snapshot(
     let mut socket = open(scene, to, None).await?;
     let mut users = HashMap::new();
     loop {
-        let page = timeout(PATIENCE, socket.receive()).await.unwrap_or(Err(SocketEnd::Lost))?;
+        let page = timeout(WARM_UP + PATIENCE, socket.receive()).await;
+        let page = page.unwrap_or(Err(SocketEnd::Lost))?;
         for update in page["presence"].as_array().into_iter().flatten() {
             let user = scene.users[update["uid"].as_str().unwrap()];
             users.insert(user, (update["version"].as_u64().unwrap(), Shown::of(update)));
