@@ -73,10 +73,15 @@ impl SharedHub {
     }
 
     /// Looks at the counters of the others. The devices of one whose counter stands still are lost.
+    /// Joins again if the row of this server is gone, such as after a crash of the database.
     async fn watch(self: &Arc<Self>, counters: &mut Counters) -> Result<(), StoreError> {
         let this = self.identity().node;
         let now = self.clock.steady();
         let nodes = self.live.nodes().await?;
+        if !nodes.iter().any(|node| node.id == this) {
+            self.rejoin_once(this).await;
+            return Ok(());
+        }
         counters.retain(|id, _| nodes.iter().any(|node| node.id == *id));
         for node in nodes.iter().filter(|node| node.id != this) {
             let known = counters.entry(node.id).or_insert((node.counter, now));
