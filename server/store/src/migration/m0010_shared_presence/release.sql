@@ -11,16 +11,18 @@ DECLARE
   moved integer[];
 BEGIN
   PERFORM 1 FROM live_streams WHERE app = ANY (p_app) ORDER BY app FOR NO KEY UPDATE;
-  WITH heads AS MATERIALIZED (
-    SELECT s.app, COALESCE(
-      (SELECT l.place FROM live_log l WHERE l.app = s.app ORDER BY l.place DESC LIMIT 1), s.floor
-    ) AS head FROM live_streams s WHERE s.app = ANY (p_app)
+  WITH numbered AS MATERIALIZED (
+    SELECT r.*, row_number() OVER (PARTITION BY r.app ORDER BY r.notification) AS number
+    FROM unnest(p_app, p_puid, p_notification, p_state) r(app, puid, notification, state)
+  ), placed AS (
+    SELECT n.*, n.number + max(CASE WHEN n.number = 1 THEN COALESCE(
+      (SELECT l.place FROM live_log l WHERE l.app = n.app ORDER BY l.place DESC LIMIT 1),
+      (SELECT s.floor FROM live_streams s WHERE s.app = n.app)
+    ) END) OVER (PARTITION BY n.app) AS place FROM numbered n
   ), logged AS (
     INSERT INTO live_log (app, place, at, kind, puid, status, notification)
-    SELECT r.app, h.head + row_number() OVER (PARTITION BY r.app ORDER BY r.notification), now_ms, 1,
-      r.puid, r.state, r.notification
-    FROM unnest(p_app, p_puid, p_notification, p_state) r(app, puid, notification, state)
-      JOIN heads h ON h.app = r.app
+    SELECT p.app, p.place, now_ms, 1, p.puid, p.state, p.notification
+    FROM placed p WHERE p.place IS NOT NULL
     RETURNING app
   )
   SELECT array_agg(DISTINCT app) INTO moved FROM logged;

@@ -35,17 +35,19 @@ BEGIN
       CASE WHEN text = '' THEN NULL ELSE substr(text, 2) END AS text
     FROM unnest(p_app, p_puid, p_kind, p_status, p_cause, p_text)
       AS t(app, puid, kind, status, cause, text)
-  ), heads AS MATERIALIZED (
-    SELECT s.app, COALESCE(
-      (SELECT l.place FROM live_log l WHERE l.app = s.app ORDER BY l.place DESC LIMIT 1), s.floor
-    ) AS head FROM live_streams s WHERE s.app = ANY (p_app)
-  ), changed AS MATERIALIZED (
+  ), different AS MATERIALIZED (
     SELECT t.app, t.puid, t.kind, t.status, t.cause, t.text,
       COALESCE(n.status, 0::smallint) AS status_before, n.text AS text_before,
-      h.head + row_number() OVER (PARTITION BY t.app ORDER BY t.puid) AS place
-    FROM told t JOIN heads h ON h.app = t.app
-      LEFT JOIN live_now n ON n.app = t.app AND n.puid = t.puid
+      row_number() OVER (PARTITION BY t.app ORDER BY t.puid) AS number
+    FROM told t LEFT JOIN live_now n ON n.app = t.app AND n.puid = t.puid
     WHERE t.kind = 2 OR COALESCE(n.status, 0) <> t.status OR n.text IS DISTINCT FROM t.text
+  ), changed AS MATERIALIZED (
+    -- The head is read once for each Application. A join with a list of heads would compare each
+    -- change with each Application, since PostgreSQL does not know the lengths of the lists.
+    SELECT d.*, d.number + max(CASE WHEN d.number = 1 THEN COALESCE(
+      (SELECT l.place FROM live_log l WHERE l.app = d.app ORDER BY l.place DESC LIMIT 1),
+      (SELECT s.floor FROM live_streams s WHERE s.app = d.app)
+    ) END) OVER (PARTITION BY d.app) AS place FROM different d
   ), shown AS (
     INSERT INTO live_now AS n (app, puid, place, status, since, text, seen_at)
     SELECT app, puid, place, status, p_at, text, CASE WHEN status > 0 THEN p_at END
