@@ -9,9 +9,11 @@ use presence_protocol::NotificationId;
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::limits::{IDEMPOTENCY_KEY_SECONDS, MAX_QUEUE_ITEMS};
 use sea_orm::sea_query::{
-    Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
+    Alias, CommonTableExpression, Expr, ExprTrait, OnConflict, Order, Query, SubQueryStatement,
 };
-use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QuerySelect,
+};
 
 use super::insertion::{MAX_ROWS, NewRow, insertion};
 use super::sequence;
@@ -116,26 +118,35 @@ async fn evict(
     txn: &mut WriteTxn<'_>,
     over_limit: &[i64],
 ) -> Result<Vec<NotificationHeader>, StoreError> {
+    let newest = |column| Expr::col((NEWEST_EVICTED, column));
+    let of_its_grant =
+        newest("grant_id").equals((notification::Entity, notification::Column::GrantId));
+    let is_evicted =
+        newest("seq").gte(Expr::col((notification::Entity, notification::Column::Seq)));
     let mut evicted = Vec::new();
     for chunk in over_limit.chunks(CHUNK) {
-        let newest_evicted = SubQueryStatement::from(newest_evicted(txn));
-        let is_evicted = Expr::col((notification::Entity, notification::Column::Seq))
-            .lte(Expr::from(newest_evicted));
-        let query = NotificationHeaderRow::find()
-            .filter(is_one_of(grant::Column::Id, chunk.iter().copied()))
-            .filter(notification::Column::State.lt(NotificationState::FIRST_ENDED))
-            .filter(is_evicted);
+        let mut query = NotificationHeaderRow::find()
+            .filter(notification::Column::State.lt(NotificationState::FIRST_ENDED));
+        QuerySelect::query(&mut query).with_cte(newest_evicted(txn, chunk)).join(
+            JoinType::InnerJoin,
+            NEWEST_EVICTED,
+            of_its_grant.clone().and(is_evicted.clone()),
+        );
         evicted.extend(txn.headers(query).await?);
     }
     txn.end_headers(&evicted, NotificationState::Dropped).await?;
     Ok(evicted)
 }
 
-/// Returns the newest row to evict of a grant. One look-up in the index for each grant is many
-/// times faster than ranking all rows.
-fn newest_evicted(txn: &WriteTxn<'_>) -> SelectStatement {
+/// The name of the newest row to evict of each grant, inside a statement.
+const NEWEST_EVICTED: &str = "newest_evicted";
+
+/// Returns the newest row to evict of each of these grants: the columns `grant_id` and `seq`. It is
+/// found once for each grant, and not once for each row of its queue, since the result is
+/// materialized.
+fn newest_evicted(txn: &WriteTxn<'_>, grants: &[i64]) -> CommonTableExpression {
     let newer = Alias::new("newer");
-    Query::select()
+    let newest = Query::select()
         .column((newer.clone(), notification::Column::Seq))
         .from_as(notification::Entity, newer.clone())
         .and_where(
@@ -149,7 +160,19 @@ fn newest_evicted(txn: &WriteTxn<'_>) -> SelectStatement {
         .order_by_expr(in_acceptance_order(txn.db, newer), Order::Desc)
         .limit(1)
         .offset(MAX_QUEUE_ITEMS as u64)
-        .take()
+        .take();
+    let of_each = Query::select()
+        .column((grant::Entity, grant::Column::Id))
+        .expr(SubQueryStatement::from(newest))
+        .from(grant::Entity)
+        .and_where(is_one_of(grant::Column::Id, grants.iter().copied()))
+        .take();
+    CommonTableExpression::new()
+        .table_name(NEWEST_EVICTED)
+        .columns(["grant_id", "seq"])
+        .query(of_each)
+        .materialized(true)
+        .to_owned()
 }
 
 /// Inserts the keys. A key that has expired and was not purged yet is overwritten.

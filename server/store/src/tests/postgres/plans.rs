@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use presence_core::model::Settlement;
+use presence_protocol::limits::MAX_QUEUE_ITEMS;
 use presence_test_postgres::Cluster;
 
 use super::super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, id, item, session};
@@ -10,10 +11,15 @@ use super::super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, id, item, session};
 /// Tables of which a server has a few rows, or reads all.
 const SMALL: &[&str] = &["seaql_migrations", "meta", "live_epoch", "live_nodes", "nodes"];
 
-/// Returns how often each other table was read as a whole, by connections that have ended.
-fn whole_reads(database: &str) -> BTreeMap<String, u64> {
+/// Waits until all connections have ended, and with it have counted what they read.
+fn wait_until_left(database: &str) {
     let busy = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
     while Cluster::shared().run_sql("postgres", &busy).trim() != "0" {}
+}
+
+/// Returns how often each other table was read as a whole, by connections that have ended.
+fn whole_reads(database: &str) -> BTreeMap<String, u64> {
+    wait_until_left(database);
     let sql = "SELECT relname, seq_scan FROM pg_stat_user_tables";
     let rows = Cluster::shared().run_sql(database, sql);
     let row = |line: &str| {
@@ -47,4 +53,28 @@ async fn no_statement_of_the_writer_reads_a_whole_table_however_small_it_is() {
     fixture.writer.erase_user(bob).await.unwrap();
     drop(fixture.close().await);
     assert_eq!(whole_reads(&database), before);
+}
+
+/// Returns how many rows of notifications were read, by connections that have ended.
+fn read_notifications(database: &str) -> u64 {
+    wait_until_left(database);
+    let sql = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables \
+               WHERE relname = 'notifications'";
+    Cluster::shared().run_sql(database, sql).trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_eviction_reads_a_queue_a_few_times_and_not_once_for_each_of_its_rows() {
+    let fixture = Fixture::on_postgres().await;
+    let database = fixture.database_name();
+    let (_, puid) = fixture.user_with_grant("alice", 1).await;
+    let items = (1..=MAX_QUEUE_ITEMS as u128).map(|number| item(number, puid)).collect();
+    fixture.writer.notify(APP, items).await.unwrap();
+    let dir = fixture.close().await;
+    let before = read_notifications(&database);
+    let fixture = Fixture::open_at(dir, &Cluster::shared().url(&database), NOW).await;
+    fixture.writer.notify(APP, vec![item(1_001, puid), item(1_002, puid)]).await.unwrap();
+    drop(fixture.close().await);
+    let read = read_notifications(&database) - before;
+    assert!((2..=10 * MAX_QUEUE_ITEMS as u64).contains(&read), "{read} rows were read");
 }
