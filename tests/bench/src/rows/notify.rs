@@ -105,7 +105,7 @@ struct NotifySide {
 impl NotifySide {
     async fn open(options: ServerOptions, scale: &Scale) -> Self {
         let server = start_server(options).await;
-        let senders = Senders::open(&[&server], scale).await;
+        let senders = Senders::open(&[&server], scale.receivers, scale).await;
         Self { process: Side::of(&server).process, _server: server, senders }
     }
 
@@ -123,11 +123,12 @@ pub(crate) struct Senders {
 }
 
 impl Senders {
-    pub(crate) async fn open(servers: &[&Server], scale: &Scale) -> Self {
+    /// Opens the sockets. The notifications are for so many users in turn.
+    pub(crate) async fn open(servers: &[&Server], receivers: usize, scale: &Scale) -> Self {
         let server = servers[0];
         let owner = server.sign_in("developer").await;
         let application = server.application(&owner).await;
-        let users = clients::sign_in_users(server, &application, "user", scale.receivers).await;
+        let users = clients::sign_in_users(server, &application, "user", receivers).await;
         let mut wires = Vec::with_capacity(scale.senders);
         for number in 0..scale.senders {
             let side = Side::of(servers[number % servers.len()]);
@@ -140,7 +141,7 @@ impl Senders {
         };
         let frames = users.iter().map(notify).collect();
         // Below the capacity of the queues, because dropping is not measured here.
-        let limit = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
+        let limit = QUEUE * receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
         Self { wires, frames, limit }
     }
 
