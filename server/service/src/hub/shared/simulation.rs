@@ -10,12 +10,14 @@
 //! The time of the servers and of the database is that of the run, and so are the random numbers of
 //! the database. What servers choose at random has no influence on the order of events.
 
+mod accounts;
 mod answers;
 mod application;
 mod checks;
 mod command;
 mod database;
 mod device;
+mod erasures;
 mod events;
 mod link;
 mod network;
@@ -25,6 +27,7 @@ mod rng;
 mod run;
 mod server;
 mod steps;
+mod switches;
 mod wire;
 mod world;
 
@@ -47,6 +50,7 @@ async fn run(seed: u64, steps: usize) -> Vec<String> {
         }
         run.rest().await;
         run.check().await;
+        run.replace_erased_users().await;
         run.network.database.query("VACUUM");
     }
     run.network.events.all().to_vec()

@@ -1,13 +1,14 @@
 //! The effects of answers on what is known of the world.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use presence_core::View;
 use presence_protocol::{NotificationId, PresenceUpdate, Puid, Status};
 
+use super::accounts::Erasure;
 use super::command::{Answer, Command, GrantChange, OpenedSocket};
 use super::device::{DeviceSocket, KnownReport};
-use super::world::{APPS, DEVICES, InFlight, World, user_of};
+use super::world::{APPS, DEVICES, InFlight, SERVERS, USERS, World, user_of};
 
 impl World {
     /// Notes the answer to a command at a step. Returns notifications that a device has taken.
@@ -30,16 +31,7 @@ impl World {
                 return Ok(self.note_opened((*device, sent.server), opened, known(view)));
             }
             Command::Report { device, socket, view, only } => {
-                // While the database fails, a report that shows something is answered before it is
-                // written. A crash of the server loses it.
-                let is_certain = self.devices[*device].is_current(*socket)
-                    && (self.is_calm || view.status == Status::Offline);
-                let device = &mut self.devices[*device];
-                device.is_busy = false;
-                match only {
-                    None => device.note_report(*socket, known(view), is_done),
-                    Some(app) => device.note_targeted(*app, known(view), is_done && is_certain),
-                }
+                self.note_report((*device, *socket), *only, (known(view), is_done));
             }
             Command::SetVisibility { device, socket, apps } => {
                 let device = &mut self.devices[*device];
@@ -65,22 +57,49 @@ impl World {
             Command::Change { user, app, change } => {
                 self.note_change((*user, *app), *change, (is_done, now));
             }
+            Command::Erase { user } => self.note_erased(*user, (is_done, now)),
+            Command::Switch { app, active } => self.note_switched(*app, *active, (is_done, now)),
             Command::Notify { user, app, id } => self.note_notified((*user, *app), *id, &answer),
             Command::Settle => {}
-            Command::Query { app } => {
+            Command::Query { app, known } => {
                 if let Answer::Seen(seen) = answer {
-                    self.check_query(*app, begun, &seen)?;
+                    self.check_query((*app, begun), known, &seen)?;
                 }
             }
             Command::Subscribe { reader } => {
                 let reader = &mut self.readers[*reader];
                 reader.is_busy = false;
+                reader.is_refused = matches!(answer, Answer::Refused);
                 if let Answer::Subscribed(subscription, waker) = answer {
                     reader.open(sent.server, (*subscription, waker));
                 }
             }
         }
         Ok(Vec::new())
+    }
+
+    fn note_report(
+        &mut self,
+        (device, socket): (usize, usize),
+        only: Option<usize>,
+        (report, is_done): (KnownReport, bool),
+    ) {
+        // While the database fails, a report that shows something is answered before it is
+        // written. A crash of the server loses it.
+        let is_certain = self.devices[device].is_current(socket)
+            && (self.is_calm || report.view.status == Status::Offline);
+        let device = &mut self.devices[device];
+        device.is_busy = false;
+        match only {
+            None => device.note_report(socket, report, is_done),
+            Some(app) => device.note_targeted(app, report, is_done && is_certain),
+        }
+    }
+
+    fn note_switched(&mut self, app: usize, active: bool, answer: (bool, usize)) {
+        self.switches[app].end(active, answer);
+        let readers = self.readers.iter_mut().skip(app * SERVERS).take(SERVERS);
+        readers.for_each(|reader| reader.is_refused = false);
     }
 
     fn note_opened(
@@ -115,6 +134,10 @@ impl World {
         change: GrantChange,
         (is_done, now): (bool, usize),
     ) {
+        if self.erasures[user] == Erasure::Done {
+            // A grant that came before the erasure ended with it, and none comes after it.
+            return;
+        }
         let grant = &mut self.grants[user][app];
         let last = grant.states.iter().flatten().map(|it| it.0).next();
         grant.change(change, is_done);
@@ -131,6 +154,21 @@ impl World {
         }
     }
 
+    fn note_erased(&mut self, user: usize, (is_done, now): (bool, usize)) {
+        for grant in &mut self.grants[user] {
+            let last = grant.states.iter().flatten().map(|it| it.0).next();
+            if is_done {
+                (grant.states, grant.late) = (vec![None], Vec::new());
+                grant.hidden = last.map(|puid| (puid, now)).or(grant.hidden);
+            } else {
+                grant.change(GrantChange::Revoke, false);
+            }
+        }
+        if is_done {
+            self.erasures[user] = Erasure::Done;
+        }
+    }
+
     fn note_notified(&mut self, _: (usize, usize), id: NotificationId, answer: &Answer) {
         let Some(sent) = self.notifications.get_mut(&id) else { return };
         sent.accepted = match answer {
@@ -142,19 +180,35 @@ impl World {
         };
     }
 
-    /// Checks that nothing is seen of a user whose grant was paused or revoked before the question.
+    /// Checks that nothing is seen of a user whose grant was paused or revoked before the question,
+    /// or by an Application that was off, and that no version is smaller than a known one.
     fn check_query(
-        &self,
-        app: usize,
-        begun: usize,
+        &mut self,
+        (app, begun): (usize, usize),
+        known: &BTreeMap<Puid, u64>,
         seen: &HashMap<Puid, PresenceUpdate>,
     ) -> Result<(), String> {
+        let was_off = self.switches[app].off_since.is_some_and(|since| since <= begun);
+        if was_off && let Some(update) = seen.values().find(|it| it.status != Status::Offline) {
+            return Err(format!("an Application that is off sees {update:?}"));
+        }
         for grant in self.grants.iter().map(|of_user| &of_user[app]) {
             let Some((puid, since)) = grant.hidden else { continue };
             let status = seen.get(&puid).map_or(Status::Offline, |update| update.status);
             if since <= begun && status != Status::Offline {
                 return Err(format!("{status:?} is seen of {puid} after a pause or revoke"));
             }
+        }
+        for user in 0..USERS {
+            let [Some((puid, _))] = self.grants[user][app].states[..] else { continue };
+            let Some(update) = seen.get(&puid).filter(|_| !self.changes_grants(user)) else {
+                continue;
+            };
+            let last = known.get(&puid).copied().unwrap_or_default();
+            if update.version < last {
+                return Err(format!("version {last} was before {update:?}, the answer to a query"));
+            }
+            note_newest(&mut self.newest[app], puid, update.version);
         }
         Ok(())
     }
@@ -174,9 +228,12 @@ impl World {
         let reader = &mut self.readers[reader];
         if let Some((server, ..)) = &reader.socket {
             let warming_up = is_warming_up(*server);
-            reader.read(warming_up, &mut self.shown[app])?;
+            reader.read(warming_up, (&mut self.shown[app], &self.off_versions[app]))?;
         }
-        if reader.is_closing() {
+        let versions = reader.versions();
+        versions.for_each(|(puid, version)| note_newest(&mut self.newest[app], puid, version));
+        if let Some(code) = reader.closing() {
+            self.switches[app].check_close(code, self.emptied_at.is_some())?;
             reader.close();
         }
         Ok(())
@@ -203,4 +260,9 @@ impl World {
         }
         Ok(taken)
     }
+}
+
+fn note_newest(newest: &mut BTreeMap<Puid, u64>, puid: Puid, version: u64) {
+    let known = newest.entry(puid).or_default();
+    *known = version.max(*known);
 }

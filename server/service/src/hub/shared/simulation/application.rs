@@ -1,19 +1,22 @@
 //! An AppService of a run, which reads the stream of its Application at one server after another.
 //! It checks each frame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::View;
 use presence_protocol::app::client::{ServerToAppService, StreamFrame, parse_frame};
 use presence_protocol::open::{OpenOfflineCause, OpenPresence, OpenStatus};
-use presence_protocol::{Puid, Status, StatusText};
+use presence_protocol::{CloseCode, Puid, Status, StatusText};
 
 use crate::hub::Subscription;
 use crate::socket_waker::SocketWaker;
 
 /// The views that an Application was shown, by user and version.
 pub(super) type ShownViews = BTreeMap<(Puid, u64), View>;
+
+/// The views that its Application was shown, and the versions at which it was switched off.
+type ToldBefore<'a> = (&'a mut ShownViews, &'a BTreeSet<u64>);
 
 /// An AppService.
 #[derive(Default)]
@@ -22,6 +25,8 @@ pub(super) struct Application {
     pub(super) socket: Option<(usize, Subscription, Arc<SocketWaker>)>,
     /// Set while it subscribes.
     pub(super) is_busy: bool,
+    /// Set if its Application was off at the last attempt.
+    pub(super) is_refused: bool,
     pub(super) cursor: Option<String>,
     /// The version and the view of each user.
     known: BTreeMap<Puid, (u64, View)>,
@@ -48,9 +53,14 @@ impl Application {
         self.socket = None;
     }
 
-    /// Returns true if the server wants to close the socket.
-    pub(super) fn is_closing(&self) -> bool {
-        self.socket.as_ref().is_some_and(|(_, _, waker)| waker.closing().is_some())
+    /// Returns the code with which the server wants to close the socket.
+    pub(super) fn closing(&self) -> Option<CloseCode> {
+        self.socket.as_ref().and_then(|(_, _, waker)| waker.closing())
+    }
+
+    /// Returns the newest version of each user.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (Puid, u64)> {
+        self.known.iter().map(|(puid, (version, _))| (*puid, *version))
     }
 
     /// Returns the view that the Application has of a user.
@@ -69,7 +79,8 @@ impl Application {
     /// # Errors
     ///
     /// The broken promise.
-    pub(super) fn read(&mut self, warming_up: bool, shown: &mut ShownViews) -> Result<(), String> {
+    pub(super) fn read(&mut self, warming_up: bool, told: ToldBefore<'_>) -> Result<(), String> {
+        let (shown, off_versions) = told;
         while let Some((_, subscription, _)) = &mut self.socket {
             let Ok(frames) = subscription.next_frames(warming_up) else {
                 // The socket has read too slowly.
@@ -82,7 +93,7 @@ impl Application {
             for frame in frames {
                 let frame = std::str::from_utf8(&frame).map_err(|error| error.to_string())?;
                 match parse_frame(frame).map_err(|error| error.to_string())? {
-                    ServerToAppService::Stream(frame) => self.take(frame, shown)?,
+                    ServerToAppService::Stream(frame) => self.take(frame, (shown, off_versions))?,
                     ServerToAppService::Stale(is_stale) => self.is_stale = is_stale,
                     ServerToAppService::AuthOk
                     | ServerToAppService::Notified(..)
@@ -97,13 +108,15 @@ impl Application {
         Ok(())
     }
 
-    fn take(&mut self, frame: StreamFrame, shown: &mut ShownViews) -> Result<(), String> {
+    fn take(&mut self, frame: StreamFrame, told: ToldBefore<'_>) -> Result<(), String> {
+        let (shown, off_versions) = told;
         if frame.snapshot && self.snapshot.is_none() {
             self.snapshot = Some(Vec::new());
         }
         // A frame without a cursor comes before the snapshot that a gap leads to.
         let is_known = frame.cursor.is_some();
         for update in &frame.presence.items {
+            self.check_cause(update, (frame.snapshot, is_known), off_versions)?;
             self.update(update, (frame.snapshot, is_known), shown)?;
         }
         if frame.snapshot && !frame.more {
@@ -119,6 +132,27 @@ impl Application {
             self.cursor = frame.cursor;
         }
         Ok(())
+    }
+
+    /// Checks that an update that takes a user from sight has a cause, and no other one. Switching
+    /// the Application off looks as if the user had left.
+    fn check_cause(
+        &self,
+        update: &OpenPresence,
+        (in_snapshot, is_known): (bool, bool),
+        off_versions: &BTreeSet<u64>,
+    ) -> Result<(), String> {
+        let was_seen = self.view(update.uid).status != Status::Offline;
+        let is_hidden = update.status == OpenStatus::from(Status::Offline);
+        let is_right = match update.cause {
+            Some(OpenOfflineCause::Left) => is_hidden && !in_snapshot,
+            Some(OpenOfflineCause::Lost) => {
+                is_hidden && !in_snapshot && !off_versions.contains(&update.version)
+            }
+            Some(_) => false,
+            None => in_snapshot || !is_hidden || !was_seen || !self.is_complete || !is_known,
+        };
+        if is_right { Ok(()) } else { Err(format!("a wrong cause: {update:?}, seen {was_seen}")) }
     }
 
     fn update(
@@ -160,9 +194,5 @@ fn view_of(update: &OpenPresence) -> Result<View, String> {
     let status = status.ok_or_else(|| format!("an unknown status {update:?}"))?;
     let text = update.message.clone().map(StatusText::try_from).transpose();
     let text = text.map_err(|error| error.to_string())?;
-    let has_cause = matches!(update.cause, Some(OpenOfflineCause::Left | OpenOfflineCause::Lost));
-    if has_cause && status != Status::Offline {
-        return Err(format!("a cause of another status: {update:?}"));
-    }
     Ok(View::new(status, text))
 }

@@ -17,6 +17,8 @@ type Rosters = HashMap<UserId, (i64, SharedRoster)>;
 impl Run {
     /// Checks all promises at rest.
     pub(super) async fn check(&mut self) {
+        self.check_accounts();
+        self.check_switches();
         self.check_grants();
         let server = *self.servers.keys().next().unwrap();
         let (live, users) = (self.servers[&server].hub.live.clone(), self.world.users.clone());
@@ -134,6 +136,9 @@ impl Run {
             for reader in (0..self.world.readers.len()).filter(|reader| app_of(*reader) == app) {
                 let known = &self.world.readers[reader];
                 let Some((server, ..)) = &known.socket else { continue };
+                let is_on = self.world.switches[app].may_be_on();
+                let problem = format!("a socket of app {app}, which is off, is open at {server}");
+                self.checked(if is_on { Ok(()) } else { Err(problem) });
                 let checked = check_view(&expected, |puid| Some(known.view(puid)));
                 let visible: Vec<Puid> = known.visible().collect();
                 let checked = checked.and_then(|()| check_known(&expected, visible.iter()));
@@ -149,7 +154,9 @@ impl Run {
 
     /// Returns the possible views of a user under a grant.
     fn possible_views(&self, user: usize, app: usize) -> Vec<View> {
-        if !matches!(self.world.grants[user][app].states[0], Some((_, false))) {
+        if self.world.switches[app].is_off()
+            || !matches!(self.world.grants[user][app].states[0], Some((_, false)))
+        {
             return vec![View::default()];
         }
         let devices = &self.world.devices[user * DEVICES.len()..(user + 1) * DEVICES.len()];

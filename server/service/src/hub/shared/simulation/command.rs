@@ -1,14 +1,17 @@
 //! The commands of users and Applications, as they reach a server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use presence_core::model::ApplicationState;
 use presence_core::{Settlement, UserId, View};
 use presence_protocol::{AppId, DeviceName, NotificationId, PresenceUpdate, Puid};
-use presence_store::{NewNotification, StoreError, Writer, as_one_call};
+use presence_store::{GrantError, NewNotification, StoreError, Writer, as_one_call};
 
 use super::super::{SharedConnection, SharedHub};
+use super::accounts::{SESSION_END, session_of};
 use super::server::SimulatedServer;
+use crate::activation::ActivationLock;
 use crate::hub::{NewReader, Subscription};
 use crate::mailbox::Mailbox;
 use crate::socket_waker::SocketWaker;
@@ -39,16 +42,54 @@ impl GrantChange {
 /// A command that has no answer yet. Users, devices and Applications are named by their places.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
-    Open { device: usize, view: View },
-    Report { device: usize, socket: usize, view: View, only: Option<usize> },
-    SetVisibility { device: usize, socket: usize, apps: Vec<usize> },
-    Close { device: usize, clean: bool },
-    End { device: usize },
-    Change { user: usize, app: usize, change: GrantChange },
-    Notify { user: usize, app: usize, id: NotificationId },
+    Open {
+        device: usize,
+        view: View,
+    },
+    Report {
+        device: usize,
+        socket: usize,
+        view: View,
+        only: Option<usize>,
+    },
+    SetVisibility {
+        device: usize,
+        socket: usize,
+        apps: Vec<usize>,
+    },
+    Close {
+        device: usize,
+        clean: bool,
+    },
+    End {
+        device: usize,
+    },
+    Change {
+        user: usize,
+        app: usize,
+        change: GrantChange,
+    },
+    Erase {
+        user: usize,
+    },
+    Switch {
+        app: usize,
+        active: bool,
+    },
+    Notify {
+        user: usize,
+        app: usize,
+        id: NotificationId,
+    },
     Settle,
-    Query { app: usize },
-    Subscribe { reader: usize },
+    /// A question about users, with the newest version that the Application knows of each.
+    Query {
+        app: usize,
+        known: BTreeMap<Puid, u64>,
+    },
+    Subscribe {
+        reader: usize,
+    },
 }
 
 /// A socket of a device that was opened.
@@ -82,11 +123,16 @@ impl<T, E> From<Result<T, E>> for Answer {
 pub(super) struct Service {
     pub(super) hub: Arc<SharedHub>,
     pub(super) writer: Writer,
+    activation: Arc<ActivationLock>,
 }
 
 impl From<&SimulatedServer> for Service {
     fn from(server: &SimulatedServer) -> Self {
-        Self { hub: Arc::clone(&server.hub), writer: server.writer.clone() }
+        Self {
+            hub: Arc::clone(&server.hub),
+            writer: server.writer.clone(),
+            activation: Arc::clone(&server.activation),
+        }
     }
 }
 
@@ -99,9 +145,14 @@ impl Service {
 
     async fn try_open(&self, user: UserId, device: DeviceName, view: View) -> Option<OpenedSocket> {
         let waker = Arc::new(SocketWaker::default());
-        let mailbox = Arc::new(Mailbox::new(Arc::clone(&waker), [0; 32]));
+        let session = session_of(user);
+        let mailbox = Arc::new(Mailbox::new(Arc::clone(&waker), session));
+        mailbox.mark_session(&session, SESSION_END);
         let connection = self.hub.connect(user, device, &mailbox).await.ok()?;
         let loaded = self.writer.load(user).await.ok()?;
+        // The session is checked after the registration too, as the channel does.
+        let (store, now) = (&self.hub.store, self.hub.clock.now());
+        store.session_with_email(session, now).await.ok()?.filter(|_| loaded.user_exists)?;
         let first = loaded.pending.iter().map(|notification| notification.seq);
         let seqs: Vec<i64> = first.chain(loaded.later).collect();
         self.hub.note_own_load(user, &mailbox, seqs.clone());
@@ -120,12 +171,37 @@ impl Service {
             GrantChange::Grant(puid) => {
                 let now = self.hub.clock.now();
                 let granted = self.writer.grant(user, (app, DOMAIN), puid, now).await;
-                granted.map(|outcome| assert!(outcome.is_ok(), "{outcome:?}"))
+                // The user may have been erased meanwhile.
+                let refusal = |outcome: Result<_, _>| outcome.err();
+                let refusal = granted.map(refusal);
+                if let Ok(Some(GrantError::Unknown)) = refusal {
+                    return Answer::Refused;
+                }
+                refusal.map(|refusal| assert!(refusal.is_none(), "{refusal:?}"))
             }
             GrantChange::Pause(paused) => self.writer.pause(user, app, paused).await.map(drop),
             GrantChange::Revoke => self.writer.revoke(user, app).await.map(drop),
         };
         result.into()
+    }
+
+    pub(super) async fn erase(self, user: UserId) -> Answer {
+        self.writer.erase_user(user).await.into()
+    }
+
+    /// Switches an Application on or off, as its developer does.
+    pub(super) async fn switch(self, app: AppId, active: bool) -> Answer {
+        let state = if active { ApplicationState::Active } else { ApplicationState::Inactive };
+        match self.activation.acquire().await {
+            Ok(activation) => activation.set_state(app, state).await.into(),
+            Err(_) => Answer::Done(false),
+        }
+    }
+
+    /// Returns true if an Application is active, `None` if it is not known.
+    async fn is_active(&self, app: AppId) -> Option<bool> {
+        let found = as_one_call(self.hub.store.app(app)).await.ok()?;
+        Some(found.is_some_and(|app| app.state == ApplicationState::Active))
     }
 
     /// Sends a notification.
@@ -142,17 +218,29 @@ impl Service {
     }
 
     pub(super) async fn query(self, app: AppId, puids: Vec<Puid>) -> Answer {
-        let seen = self.hub.query(app, &puids).await;
-        seen.map_or(Answer::Done(false), Answer::Seen)
+        let seen = async {
+            let live = self.hub.store.live_puids(app, &puids).await?;
+            self.hub.query(app, &live).await
+        };
+        as_one_call(seen).await.map_or(Answer::Done(false), Answer::Seen)
     }
 
+    /// Opens a socket of an AppService, as its channel does.
     pub(super) async fn subscribe(self, app: AppId, key: i64, cursor: Option<String>) -> Answer {
         let waker = Arc::new(SocketWaker::default());
         let reader = NewReader::Paged { cursor, receipts: true };
         let socket = (key, Arc::clone(&waker));
-        match self.hub.subscribe(app, socket, 100, reader).await {
-            Ok(subscription) => Answer::Subscribed(Box::new(subscription), waker),
-            Err(_) => Answer::Done(false),
+        if self.is_active(app).await == Some(false) {
+            return Answer::Refused;
+        }
+        let Ok(subscription) = self.hub.subscribe(app, socket, 100, reader).await else {
+            return Answer::Done(false);
+        };
+        // One that was switched off meanwhile did not find this socket.
+        match self.is_active(app).await {
+            Some(true) => Answer::Subscribed(Box::new(subscription), waker),
+            Some(false) => Answer::Refused,
+            None => Answer::Done(false),
         }
     }
 }

@@ -119,6 +119,14 @@ impl Database {
         reply.rows
     }
 
+    /// Returns the rows of a query, `None` if it has to wait for a lock.
+    pub(super) fn query_at_once(&mut self, sql: &str) -> Option<Vec<Vec<String>>> {
+        let reply = self.admin.run(&simple_query(&format!("SET LOCAL lock_timeout = 10; {sql}")));
+        let is_locked = reply.error.as_deref() == Some("55P03");
+        assert!(is_locked || reply.error.is_none(), "{sql}: {:?}", reply.error);
+        (!is_locked).then_some(reply.rows)
+    }
+
     /// Returns true if a connection waits for a lock.
     pub(super) fn is_blocked(&mut self, pid: i32) -> bool {
         let sql = format!("SELECT cardinality(pg_blocking_pids({pid})) > 0");

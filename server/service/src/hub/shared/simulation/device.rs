@@ -93,17 +93,18 @@ impl SimulatedDevice {
         self.sockets.iter_mut().find(|socket| socket.id == id)
     }
 
-    /// Removes the sockets that their servers want to close.
+    /// Removes the sockets that their servers want to close. `may_be_erased` tells it of the user.
     ///
     /// # Errors
     ///
     /// The code of one for which there was no reason.
-    pub(super) fn remove_closing(&mut self) -> Result<(), String> {
+    pub(super) fn remove_closing(&mut self, may_be_erased: bool) -> Result<(), String> {
         let (last_open, last_end) = (self.last_open, self.last_end);
         for socket in self.sockets.extract_if(.., |socket| socket.waker.closing().is_some()) {
             let is_right = match socket.waker.closing() {
                 Some(CloseCode::Replaced) => last_open > socket.begun,
                 // A newer connection may have ended before its server could announce it.
+                Some(CloseCode::NotAuthorised) => may_be_erased,
                 Some(CloseCode::EndedByUser) => last_end.max(last_open) > socket.begun,
                 // Two were put back after the live tables were emptied, and no server knows
                 // which one is newer. The device connects again.

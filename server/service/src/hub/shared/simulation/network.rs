@@ -55,6 +55,10 @@ pub(super) struct Network {
     /// The time in milliseconds since 1970.
     pub(super) now: u64,
     pub(super) events: Events,
+    /// The servers that were declared dead, by their numbers.
+    dead: BTreeSet<i64>,
+    /// The first promise that a statement has broken.
+    pub(super) problem: Option<String>,
 }
 
 impl Network {
@@ -70,6 +74,8 @@ impl Network {
             held: BTreeSet::new(),
             now,
             events: Events::default(),
+            dead: BTreeSet::new(),
+            problem: None,
         }
     }
 
@@ -198,7 +204,8 @@ impl Network {
         if fate == Fate::Lost {
             return self.close(number);
         }
-        let request = link.send();
+        let mut request = link.send();
+        request.is_of_dead = request.node.is_some_and(|node| self.dead.contains(&node));
         self.receive(number, request, fate, self.now);
     }
 
@@ -243,9 +250,16 @@ impl Network {
         let Some(link) = self.links.get_mut(&number) else { return };
         let server = link.server;
         if let Some(error) = &reply.error {
-            let is_expected = EXPECTED.contains(&error.as_str());
-            assert!(is_expected, "error {error} of {}\n{}", request.label, self.events.last());
+            if !EXPECTED.contains(&error.as_str()) {
+                let problem = format!("error {error} of {}", request.label);
+                self.problem.get_or_insert(problem);
+            }
             self.events.add(|| format!("{server}: error {error}"));
+        } else if request.declares_dead() {
+            self.dead.extend(request.node);
+        } else if request.is_of_dead {
+            let problem = format!("the server {server} has written, and was declared dead before");
+            self.problem.get_or_insert(problem);
         }
         let ends_transaction = !reply.in_transaction;
         link.finish(request, reply, self.now);

@@ -1,12 +1,14 @@
 //! A rest: all goes on without faults until nothing is left to do. Then the promises are checked.
 
 use super::run::Run;
-use super::world::{APPS, SERVERS};
+use super::world::{APPS, SERVERS, USERS, app_of, user_of};
 
 /// The time in milliseconds between two looks.
 const TURN: u64 = 100;
 /// The time in milliseconds after the last change of a rest.
 const AFTER_CHANGE: u64 = 8_000;
+/// The time in milliseconds in which servers remove the rests of users who were erased.
+const REMOVAL: u64 = 12_000;
 /// The time in milliseconds after which a rest must be over.
 const LONGEST: u64 = 300_000;
 
@@ -14,12 +16,15 @@ impl Run {
     /// Lets all go on without faults until nothing is left to do.
     pub(super) async fn rest(&mut self) {
         self.network.events.add(|| "rest".to_owned());
+        self.world.readers.iter_mut().for_each(|reader| reader.is_refused = false);
         self.cut_off.clear();
         self.note_cut_off();
         while self.servers.values().filter(|server| !server.is_stopping()).count() < 2 {
             self.start_server().await;
         }
-        let (begun, mut end) = (self.network.now, self.network.now + self.rest_time);
+        let is_erasing = (0..USERS).any(|user| !self.world.is_here(user));
+        let time = self.rest_time + if is_erasing { REMOVAL } else { 0 };
+        let (begun, mut end) = (self.network.now, self.network.now + time);
         while self.network.now < end {
             self.run_all().await;
             if self.tend() {
@@ -52,9 +57,10 @@ impl Run {
     fn end_sockets(&mut self) -> bool {
         let closing = self.world.closing_devices();
         for device in &closing {
+            let may_be_erased = !self.world.is_here(user_of(*device));
             let known = &mut self.world.devices[*device];
             known.forget_targeted(false);
-            let removed = known.remove_closing();
+            let removed = known.remove_closing(may_be_erased);
             self.checked(removed.map_err(|problem| format!("device {device}: {problem}")));
         }
         !closing.is_empty()
@@ -70,7 +76,7 @@ impl Run {
         !stopping.is_empty()
     }
 
-    /// Lets each Application have a socket at each server.
+    /// Lets each Application that is on have a socket at each server.
     fn tend_readers(&mut self) -> bool {
         let running = self.servers.iter().filter(|it| !it.1.is_stopping());
         let running: Vec<usize> = running.map(|it| *it.0).collect();
@@ -82,7 +88,8 @@ impl Run {
             if known.socket.as_ref().is_some_and(|socket| socket.0 != server) {
                 known.close();
             }
-            if known.socket.is_none() && !known.is_busy {
+            let may_be_on = self.world.switches[app_of(reader)].may_be_on() && !known.is_refused;
+            if known.socket.is_none() && !known.is_busy && may_be_on {
                 self.subscribe(reader, server);
                 is_changed = true;
             }

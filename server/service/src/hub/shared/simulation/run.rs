@@ -7,6 +7,7 @@ use presence_protocol::Puid;
 use tokio::task::JoinSet;
 use tokio::time::advance;
 
+use super::accounts::{Erasure, create_user};
 use super::command::{Answer, Command, GrantChange, Service};
 use super::database::Database;
 use super::network::{Fate, Network};
@@ -74,18 +75,33 @@ impl Run {
             update_delay,
             rest_time: 0,
         };
-        run.grant_twins().await;
+        for user in 0..USERS {
+            run.grant_twins(user).await;
+        }
         run
     }
 
-    /// Grants the twins access to all users, for all the time.
-    async fn grant_twins(&mut self) {
+    /// Grants the twins access to a user, for as long as there is the user.
+    async fn grant_twins(&mut self, user: usize) {
+        let server = *self.servers.keys().next().unwrap();
+        for app in 0..TWINS {
+            let puid = Puid::from_bits(self.rng.bits());
+            self.change((user, app), GrantChange::Grant(puid), server);
+            self.run_all().await;
+        }
+    }
+
+    /// Lets users who were erased come back.
+    pub(super) async fn replace_erased_users(&mut self) {
         for user in 0..USERS {
-            for app in 0..TWINS {
-                let puid = Puid::from_bits(self.rng.bits());
-                self.change((user, app), GrantChange::Grant(puid), 1);
-                self.run_all().await;
+            if self.world.is_here(user) {
+                continue;
             }
+            let (server, now) = (self.servers.keys().next().unwrap(), self.network.now);
+            let store = self.servers[server].store.clone();
+            let id = self.ask(async move { create_user(&store, user, now).await }).await;
+            self.world.replace_user(user, id);
+            self.grant_twins(user).await;
         }
     }
 
@@ -109,6 +125,10 @@ impl Run {
             self.world.devices[device].last_open = begun;
         } else if let Command::End { device } = command {
             self.world.devices[device].last_end = begun;
+        } else if let Command::Erase { user } = command {
+            self.world.erasures[user] = Erasure::Asked;
+        } else if let Command::Switch { app, active } = command {
+            self.world.switches[app].begin(active);
         }
         self.world.start((server, begun), command, work);
     }
@@ -156,6 +176,8 @@ impl Run {
     pub(super) async fn settle(&mut self) {
         loop {
             self.network.settle().await;
+            let problem = self.network.problem.take();
+            self.checked(problem.map_or(Ok(()), Err));
             let mut is_quiet = true;
             while let Some((sent, answer)) = self.world.next_answer() {
                 is_quiet = false;
@@ -277,13 +299,15 @@ fn describe(command: &Command) -> String {
             format!("{change} user {user} app {app}")
         }
         Command::Notify { user, app, .. } => format!("notify user {user} app {app}"),
+        Command::Query { app, .. } => format!("query app {app}"),
         Command::Open { .. }
         | Command::Report { .. }
         | Command::SetVisibility { .. }
         | Command::Close { .. }
         | Command::End { .. }
+        | Command::Erase { .. }
+        | Command::Switch { .. }
         | Command::Settle
-        | Command::Query { .. }
         | Command::Subscribe { .. } => format!("{command:?}"),
     }
 }

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::notifier::SharedNotifier;
 use super::super::{SharedHub, SharedSettings};
-use crate::hub::HubLimits;
+use crate::activation::ActivationLock;
+use crate::hub::{Hub, HubLimits};
 
 /// The time for which a lost device keeps its presence.
 const GRACE: Duration = Duration::from_secs(3);
@@ -32,6 +33,7 @@ pub(super) struct SimulatedServer {
     pub(super) hub: Arc<SharedHub>,
     pub(super) store: Store,
     pub(super) writer: Writer,
+    pub(super) activation: Arc<ActivationLock>,
     clock: Arc<ManualClock>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
@@ -72,7 +74,9 @@ impl SimulatedServer {
         tasks.spawn(task.run());
         tasks.spawn(maintain(Arc::clone(&hub), writer.clone()));
         tasks.spawn(run_hub(Arc::clone(&hub), stop.clone()));
-        Ok(Self { hub, store, writer, clock, tasks, stop })
+        let shared = Arc::new(Hub::Shared(Arc::clone(&hub)));
+        let activation = Arc::new(ActivationLock::new(store.clone(), shared));
+        Ok(Self { hub, store, writer, activation, clock, tasks, stop })
     }
 
     pub(super) fn advance(&self, time: Duration) {

@@ -142,6 +142,7 @@ impl Run {
 
     /// Lets an AppService read.
     pub(super) fn read(&mut self, reader: usize) {
+        self.note_switches(app_of(reader));
         let servers = &self.servers;
         let is_warming_up =
             |server: usize| servers.get(&server).is_some_and(|it| it.hub.is_warming_up());
@@ -170,8 +171,10 @@ impl Run {
         let device = self.rng.below(USERS * DEVICES.len());
         match self.rng.below(100) {
             0..30 => self.open_device(device, server),
-            30..60 => self.report(device),
-            60..66 => self.set_visibility(device),
+            30..56 => self.report(device),
+            56..58 => self.erase_user(server),
+            58..61 => self.switch(server),
+            61..66 => self.set_visibility(device),
             66..76 => self.close_device(device),
             76..78 => self.end_device(device, server),
             78..86 => self.change_grant(server),
@@ -194,8 +197,9 @@ impl Run {
     }
 
     fn open_device(&mut self, device: usize, server: usize) {
+        let is_here = self.world.is_here(user_of(device));
         let known = &mut self.world.devices[device];
-        if known.is_busy || (known.socket().is_some() && self.rng.below(3) > 0) {
+        if !is_here || known.is_busy || (known.socket().is_some() && self.rng.below(3) > 0) {
             return;
         }
         known.is_busy = true;
@@ -210,8 +214,9 @@ impl Run {
         let names = self.rng.below(6) == 0 && !apps.is_empty() && !self.world.changes_grants(user);
         let only = names.then(|| self.rng.pick(&apps)).filter(|app| *app >= TWINS);
         let view = self.view();
+        let is_here = self.world.is_here(user);
         let known = &mut self.world.devices[device];
-        if known.is_busy {
+        if known.is_busy || !is_here {
             return;
         }
         let Some(socket) = known.socket() else { return };
@@ -230,9 +235,9 @@ impl Run {
         apps.retain(|app| *app < TWINS || self.rng.below(2) == 0);
         let twins = self.rng.below(2) == 0;
         apps.retain(|app| *app >= TWINS || twins);
-        let is_changing = self.world.changes_grants(user);
+        let may_name = !self.world.changes_grants(user) && self.world.is_here(user);
         let known = &mut self.world.devices[device];
-        if known.is_busy || is_changing {
+        if known.is_busy || !may_name {
             return;
         }
         let Some(socket) = known.socket() else { return };
@@ -262,8 +267,9 @@ impl Run {
     }
 
     fn end_device(&mut self, device: usize, server: usize) {
+        let is_here = self.world.is_here(user_of(device));
         let known = &mut self.world.devices[device];
-        if known.is_busy {
+        if known.is_busy || !is_here {
             return;
         }
         known.is_busy = true;
@@ -275,7 +281,8 @@ impl Run {
     fn change_grant(&mut self, server: usize) {
         let user = self.rng.below(USERS);
         let app = TWINS + self.rng.below(APPS - TWINS);
-        if self.world.changes_grants(user) || self.world.names_applications(user) {
+        let is_free = !self.world.changes_grants(user) && !self.world.names_applications(user);
+        if !is_free || !self.world.is_here(user) {
             return;
         }
         let is_known = self.world.grants[user][app].states.iter().any(Option::is_some);
@@ -312,9 +319,12 @@ impl Run {
 
     fn query(&mut self, server: usize) {
         let app = TWINS + self.rng.below(APPS - TWINS);
-        let puids = (0..USERS).filter_map(|user| self.world.any_puid(user, app)).collect();
+        let puids: Vec<Puid> =
+            (0..USERS).filter_map(|user| self.world.any_puid(user, app)).collect();
+        let newest = &self.world.newest[app];
+        let known = puids.iter().filter_map(|puid| Some((*puid, *newest.get(puid)?))).collect();
         let work = self.service(server).query(self.world.apps[app], puids);
-        self.start_command(server, Command::Query { app }, work);
+        self.start_command(server, Command::Query { app, known }, work);
     }
 
     /// Lets an AppService subscribe, unless it has a socket. Mostly it resumes.

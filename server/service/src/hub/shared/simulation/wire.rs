@@ -2,6 +2,11 @@
 
 use std::collections::HashMap;
 
+/// The function by which a server changes rosters. Its second value is the server.
+const CHANGE: &str = "presence_apply_1";
+/// The begin of the statement that declares a server dead, which is its first value.
+const DECLARATION: &str = "INSERT INTO live_nodes (id, state) VALUES ($1, 2)";
+
 /// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
@@ -23,6 +28,10 @@ pub(super) struct Request {
     pub(super) bytes: Vec<u8>,
     /// The begin of the statement.
     pub(super) label: String,
+    /// The server of which the statement speaks, if it changes rosters or declares a server dead.
+    pub(super) node: Option<i64>,
+    /// Set if this server was declared dead before the statement was run.
+    pub(super) is_of_dead: bool,
 }
 
 /// Cuts what a client sends into requests.
@@ -47,7 +56,7 @@ impl RequestReader {
             self.has_started = true;
             return Some(self.cut(length, RequestKind::Startup, ""));
         }
-        let (mut at, mut kind, mut label) = (0, RequestKind::Ping, String::new());
+        let (mut at, mut kind, mut label, mut node) = (0, RequestKind::Ping, String::new(), None);
         loop {
             let tag = *self.buffer.get(at)?;
             let end = at + 1 + number(self.buffer.get(at + 1..at + 5)?);
@@ -66,9 +75,10 @@ impl RequestReader {
                 b'B' => {
                     let statement = text(text(body).1).0;
                     label = self.statements.get(&statement).cloned().unwrap_or_default();
+                    node = node_of(&label, body);
                 }
                 b'E' => kind = RequestKind::Statement,
-                b'S' => return Some(self.cut(at, kind, &label)),
+                b'S' => return Some(Request { node, ..self.cut(at, kind, &label) }),
                 b'X' => return Some(self.cut(at, RequestKind::End, &label)),
                 _ => {}
             }
@@ -81,8 +91,35 @@ impl RequestReader {
         let label: String = words.join(" ").chars().take(60).collect();
         // The channel of the check at the start has a random name.
         let label = label.split("presence_check_").next().unwrap_or_default().to_owned();
-        Request { kind, bytes, label }
+        Request { kind, bytes, label, node: None, is_of_dead: false }
     }
+}
+
+impl Request {
+    /// Returns true if it declares a server dead.
+    pub(super) fn declares_dead(&self) -> bool {
+        self.label.starts_with(DECLARATION)
+    }
+}
+
+/// Returns the server of which a statement speaks: one that changes rosters, or that is declared
+/// dead.
+fn node_of(statement: &str, message: &[u8]) -> Option<i64> {
+    let place = if statement.contains(CHANGE) {
+        1
+    } else if statement.starts_with(DECLARATION) {
+        0
+    } else {
+        return None;
+    };
+    let mut rest = text(text(message).1).1;
+    let formats = usize::from(u16::from_be_bytes(rest[..2].try_into().unwrap()));
+    // The number of values comes after the formats.
+    rest = &rest[2 + 2 * formats + 2..];
+    for _ in 0..place {
+        rest = &rest[4 + number(&rest[..4])..];
+    }
+    Some(i64::from_be_bytes(rest[4..12].try_into().unwrap()))
 }
 
 /// The reply of the database to a request.

@@ -1,17 +1,19 @@
 //! The users, devices and Applications of a run, with what is known of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use presence_core::model::{App, ApplicationState, Email};
+use presence_core::model::{App, ApplicationState};
 use presence_core::{UnixMillis, UserId};
 use presence_protocol::{AppId, DeviceName, NotificationId, Puid};
 use presence_store::Store;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::accounts::{Erasure, create_user};
 use super::application::{Application, ShownViews};
 use super::command::{Answer, Command, DOMAIN, GrantChange};
 use super::device::SimulatedDevice;
 use super::rng::SeededRng;
+use super::switches::KnownSwitch;
 
 pub(super) const USERS: usize = 8;
 /// The names of devices.
@@ -56,14 +58,22 @@ pub(super) struct InFlight {
 /// The world.
 pub(super) struct World {
     pub(super) users: Vec<UserId>,
+    pub(super) erasures: Vec<Erasure>,
+    /// The users whose erasure is done.
+    pub(super) erased: Vec<UserId>,
     pub(super) apps: Vec<AppId>,
     pub(super) keys: Vec<i64>,
+    pub(super) switches: Vec<KnownSwitch>,
     /// The devices, those of one user after each other.
     pub(super) devices: Vec<SimulatedDevice>,
     /// The grants of each user.
     pub(super) grants: Vec<Vec<SimulatedGrant>>,
     pub(super) readers: Vec<Application>,
     pub(super) shown: Vec<ShownViews>,
+    /// The newest version of each user that an Application was told.
+    pub(super) newest: Vec<BTreeMap<Puid, u64>>,
+    /// The versions at which an Application was switched off.
+    pub(super) off_versions: Vec<BTreeSet<u64>>,
     pub(super) notifications: BTreeMap<NotificationId, SentNotification>,
     /// The last place of each stream that was looked at for receipts, by epoch and Application.
     pub(super) seen_places: BTreeMap<(usize, usize), usize>,
@@ -99,6 +109,11 @@ impl SimulatedGrant {
     }
 }
 
+fn no_grants() -> Vec<SimulatedGrant> {
+    let grant = |_| SimulatedGrant { states: vec![None], late: Vec::new(), hidden: None };
+    (0..APPS).map(grant).collect()
+}
+
 /// Returns the user of a device.
 pub(super) fn user_of(device: usize) -> usize {
     device / DEVICES.len()
@@ -116,17 +131,17 @@ pub(super) fn app_of(reader: usize) -> usize {
 impl World {
     /// Creates the users and Applications.
     pub(super) async fn create(store: Store, now: u64) -> Self {
-        let now = UnixMillis::new(now);
         let (mut users, mut apps, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for user in 0..USERS {
-            let email = Email::parse(&format!("user{user}@mail.example")).unwrap();
-            users.push(store.find_or_create_user(&email, now).await.unwrap());
+            users.push(create_user(&store, user, now).await);
         }
+        let owner = create_user(&store, USERS, now).await;
+        let now = UnixMillis::new(now);
         for number in 0..APPS {
             let id = AppId::from_bits(number as u128 + 1);
             let app = App {
                 id,
-                owner: users[0],
+                owner,
                 name: format!("Application {number}"),
                 previous_name: None,
                 domain: DOMAIN.to_owned(),
@@ -142,15 +157,19 @@ impl World {
             keys.push(store.insert_key(id, ("key", digest), now, 9).await.unwrap().unwrap().id);
             apps.push(id);
         }
-        let grant = || SimulatedGrant { states: vec![None], late: Vec::new(), hidden: None };
         Self {
             users,
+            erasures: vec![Erasure::None; USERS],
+            erased: Vec::new(),
             apps,
             keys,
+            switches: (0..APPS).map(|_| KnownSwitch::default()).collect(),
             devices: (0..USERS * DEVICES.len()).map(|_| SimulatedDevice::default()).collect(),
-            grants: (0..USERS).map(|_| (0..APPS).map(|_| grant()).collect()).collect(),
+            grants: (0..USERS).map(|_| no_grants()).collect(),
             readers: (0..APPS * SERVERS).map(|_| Application::default()).collect(),
             shown: vec![ShownViews::new(); APPS],
+            newest: vec![BTreeMap::new(); APPS],
+            off_versions: vec![BTreeSet::new(); APPS],
             notifications: BTreeMap::new(),
             seen_places: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -159,6 +178,20 @@ impl World {
             emptied_at: None,
             is_calm: true,
         }
+    }
+
+    /// Lets a user whose erasure is done come back as another one, with the same e-mail.
+    pub(super) fn replace_user(&mut self, user: usize, id: UserId) {
+        self.users[user] = id;
+        self.erasures[user] = Erasure::None;
+        self.grants[user] = no_grants();
+        let devices = &mut self.devices[user * DEVICES.len()..(user + 1) * DEVICES.len()];
+        devices.fill_with(SimulatedDevice::default);
+    }
+
+    /// Returns true unless the erasure of a user was asked for.
+    pub(super) fn is_here(&self, user: usize) -> bool {
+        self.erasures[user] == Erasure::None
     }
 
     /// Returns a number that was not used before.
@@ -215,6 +248,8 @@ impl World {
             | Command::Close { .. }
             | Command::End { .. }
             | Command::Change { .. }
+            | Command::Erase { .. }
+            | Command::Switch { .. }
             | Command::Notify { .. }
             | Command::Settle
             | Command::Query { .. }
