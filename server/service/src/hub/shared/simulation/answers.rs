@@ -8,7 +8,7 @@ use presence_protocol::{NotificationId, PresenceUpdate, Puid, Status};
 use super::accounts::Erasure;
 use super::command::{Answer, Command, GrantChange, OpenedSocket};
 use super::device::{DeviceSocket, KnownReport};
-use super::world::{APPS, DEVICES, InFlight, SERVERS, USERS, World, user_of};
+use super::world::{APPS, DEVICES, InFlight, USERS, World, app_of, user_of};
 
 impl World {
     /// Notes the answer to a command at a step. Returns notifications that a device has taken.
@@ -66,16 +66,20 @@ impl World {
                     self.check_query((*app, begun), known, &seen)?;
                 }
             }
-            Command::Subscribe { reader } => {
-                let reader = &mut self.readers[*reader];
-                reader.is_busy = false;
-                reader.is_refused = matches!(answer, Answer::Refused);
-                if let Answer::Subscribed(subscription, waker) = answer {
-                    reader.open(sent.server, (*subscription, waker));
-                }
-            }
+            Command::Subscribe { reader } => self.note_subscribed(*reader, sent.server, answer),
         }
         Ok(Vec::new())
+    }
+
+    fn note_subscribed(&mut self, reader: usize, server: usize, answer: Answer) {
+        if matches!(answer, Answer::Refused) {
+            self.refused.insert(reader);
+        }
+        let reader = &mut self.readers[reader];
+        reader.is_busy = false;
+        if let Answer::Subscribed(subscription, waker) = answer {
+            reader.open(server, (*subscription, waker));
+        }
     }
 
     fn note_report(
@@ -98,8 +102,7 @@ impl World {
 
     fn note_switched(&mut self, app: usize, active: bool, answer: (bool, usize)) {
         self.switches[app].end(active, answer);
-        let readers = self.readers.iter_mut().skip(app * SERVERS).take(SERVERS);
-        readers.for_each(|reader| reader.is_refused = false);
+        self.refused.retain(|reader| app_of(*reader) != app);
     }
 
     fn note_opened(
@@ -223,7 +226,7 @@ impl World {
         reader: usize,
         is_warming_up: impl Fn(usize) -> bool,
     ) -> Result<(), String> {
-        let app = super::world::app_of(reader);
+        let app = app_of(reader);
         assert!(app < APPS);
         let reader = &mut self.readers[reader];
         if let Some((server, ..)) = &reader.socket {

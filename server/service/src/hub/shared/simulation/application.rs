@@ -25,8 +25,6 @@ pub(super) struct Application {
     pub(super) socket: Option<(usize, Subscription, Arc<SocketWaker>)>,
     /// Set while it subscribes.
     pub(super) is_busy: bool,
-    /// Set if its Application was off at the last attempt.
-    pub(super) is_refused: bool,
     pub(super) cursor: Option<String>,
     /// The version and the view of each user.
     known: BTreeMap<Puid, (u64, View)>,

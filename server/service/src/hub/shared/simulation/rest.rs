@@ -16,7 +16,7 @@ impl Run {
     /// Lets all go on without faults until nothing is left to do.
     pub(super) async fn rest(&mut self) {
         self.network.events.add(|| "rest".to_owned());
-        self.world.readers.iter_mut().for_each(|reader| reader.is_refused = false);
+        self.world.refused.clear();
         self.cut_off.clear();
         self.note_cut_off();
         while self.servers.values().filter(|server| !server.is_stopping()).count() < 2 {
@@ -84,11 +84,12 @@ impl Run {
         for reader in 0..APPS * SERVERS {
             self.read(reader);
             let server = running[(reader % SERVERS) % running.len()];
+            let may_be_on = self.world.switches[app_of(reader)].may_be_on()
+                && !self.world.refused.contains(&reader);
             let known = &mut self.world.readers[reader];
             if known.socket.as_ref().is_some_and(|socket| socket.0 != server) {
                 known.close();
             }
-            let may_be_on = self.world.switches[app_of(reader)].may_be_on() && !known.is_refused;
             if known.socket.is_none() && !known.is_busy && may_be_on {
                 self.subscribe(reader, server);
                 is_changed = true;

@@ -2,7 +2,7 @@
 
 use presence_protocol::CloseCode;
 
-/// Whether an Application is on, as far as it is known.
+/// The state of an Application, on or off, as far as it is known.
 pub(super) struct KnownSwitch {
     /// The possible states.
     states: Vec<bool>,

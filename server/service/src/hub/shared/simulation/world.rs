@@ -69,6 +69,8 @@ pub(super) struct World {
     /// The grants of each user.
     pub(super) grants: Vec<Vec<SimulatedGrant>>,
     pub(super) readers: Vec<Application>,
+    /// The readers whose Application was off at their last attempt.
+    pub(super) refused: BTreeSet<usize>,
     pub(super) shown: Vec<ShownViews>,
     /// The newest version of each user that an Application was told.
     pub(super) newest: Vec<BTreeMap<Puid, u64>>,
@@ -167,6 +169,7 @@ impl World {
             devices: (0..USERS * DEVICES.len()).map(|_| SimulatedDevice::default()).collect(),
             grants: (0..USERS).map(|_| no_grants()).collect(),
             readers: (0..APPS * SERVERS).map(|_| Application::default()).collect(),
+            refused: BTreeSet::new(),
             shown: vec![ShownViews::new(); APPS],
             newest: vec![BTreeMap::new(); APPS],
             off_versions: vec![BTreeSet::new(); APPS],
