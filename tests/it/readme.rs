@@ -2,9 +2,8 @@
 
 use std::os::unix::fs::symlink;
 use std::process::{Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
-use presence_tests::{DomainServer, Server, TIMEOUT, server_binary};
+use presence_tests::{DomainServer, Server, TIMEOUT, free_address, server_binary};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -22,7 +21,7 @@ struct Step {
 
 #[tokio::test]
 async fn the_walkthrough_in_the_readme_works_as_written() {
-    let (server, domain) = (free_address(), free_address());
+    let (server, domain) = (free_address().to_string(), free_address().to_string());
     let steps = |mark| steps_of(mark).into_iter().map(|step| step.at(&server, &domain));
     let mut first = Terminal::open();
     for step in steps("walk: server") {
@@ -46,7 +45,7 @@ async fn each_step_of_the_walkthrough_that_fails_says_why() {
     let server = Server::start_default().await;
     let address = server.address().to_string();
     // No server.
-    let output = walk(&free_address(), &free_address(), 2).await;
+    let output = walk(&free_address().to_string(), &free_address().to_string(), 2).await;
     assert!(stopped_with(&output, "the developer is not signed in"), "{output:?}");
     // A port that another program uses.
     let taken = DomainServer::start().await;
@@ -73,17 +72,6 @@ async fn the_links_of_the_readme_to_a_server_lead_to_its_pages() {
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap()
-}
-
-/// Returns a free address, whose port is below those that the system gives to other programs.
-fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let port = 20_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 12_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return format!("127.0.0.1:{port}");
-        }
-    }
 }
 
 /// Returns the blocks after a mark, each with the text block that follows it directly.

@@ -7,14 +7,16 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_tests::{CertificateAuthority, FaultProxy, ServerOptions, TIMEOUT, child_command};
+use presence_tests::{
+    CertificateAuthority, FaultProxy, ServerOptions, TIMEOUT, child_command, free_address,
+};
 use reqwest::{Certificate, Client};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
@@ -46,8 +48,8 @@ impl Pebble {
     /// Returns one that does not run, and whose certificates have this lifetime.
     pub(super) async fn stopped(lifetime: Duration) -> Self {
         let authority = CertificateAuthority::default();
-        let port_443 = FaultProxy::to_address(free_address().await).await;
-        let (directory, management) = (free_address().await, free_address().await);
+        let port_443 = FaultProxy::to_address(free_address()).await;
+        let (directory, management) = (free_address(), free_address());
         let profile = json!({"description": "of the tests", "validityPeriod": lifetime.as_secs()});
         let config = json!({
             "listenAddress": directory,
@@ -68,7 +70,7 @@ impl Pebble {
             authority,
             directory,
             management,
-            names: free_address().await,
+            names: free_address(),
             port_443,
             config,
             environment: vec![("PEBBLE_WFE_NONCEREJECT", "0"), ("PEBBLE_AUTHZREUSE", "0")],
@@ -184,15 +186,4 @@ fn program(name: &str) -> PathBuf {
     let folder = std::env::var_os(PROGRAMS);
     let folder = folder.unwrap_or_else(|| panic!("tests/acme/run sets {PROGRAMS}"));
     PathBuf::from(folder).join(name)
-}
-
-/// Returns an address that no program uses, by TCP and UDP.
-async fn free_address() -> SocketAddr {
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).await.is_ok() {
-            return address;
-        }
-    }
 }

@@ -1,9 +1,8 @@
 //! The example chat room, tested with browsers and devices of its members.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
-use presence_tests::{Server, TIMEOUT};
+use presence_tests::{Server, TIMEOUT, free_address};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::json;
@@ -95,7 +94,7 @@ struct ChatRoom {
 
 impl ChatRoom {
     async fn start(server: &Server) -> Self {
-        let listen = free_address();
+        let listen = free_address().to_string();
         let mut process =
             Example::start(server, "chatroom", &[], &[("CHATROOM_LISTEN", listen.as_str())]);
         process.wait_for(&format!("http://{listen}/")).await;
@@ -123,10 +122,6 @@ impl ChatRoom {
         assert!(answer.cookie.contains("HttpOnly; SameSite=Lax"), "{}", answer.cookie);
         Browser { cookie, name: name.to_owned(), ..browser }
     }
-}
-
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// The browser of a member. It keeps the cookie, and does not follow redirects.

@@ -2,14 +2,14 @@
 //! installs the proxies and runs these tests.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use presence_client::{
     ConnectionState, Error, NetworkOptions, NewNotification, PresenceApi, Proxy, ProxyErrorKind,
     ProxyServer, Scope, ServerUrl, Status,
 };
-use presence_tests::{Server, child_command};
+use presence_tests::{Server, child_command, free_address};
 use tempfile::{TempDir, tempdir};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -76,11 +76,6 @@ impl OtherProxy {
         });
         made.count()
     }
-}
-
-/// Returns an address that is free now.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Opens both channels and makes a REST call through a proxy, with a notification to the phone.
