@@ -2,10 +2,12 @@
 
 mod chatroom;
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{Server, TIMEOUT, child_command, example_binary};
+use presence_tests::{Server, TIMEOUT, child_command, example_binary, free_address, server_binary};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
@@ -50,11 +52,31 @@ async fn a_notification_waits_for_the_device_and_its_receipt_is_printed() {
 async fn the_curl_quickstart_ends_with_the_presence_of_its_user() {
     let server = Server::start_default().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/curl/quickstart.sh");
-    let mut quickstart = Example::start_program(&server, "curl", script.as_ref(), &[], &[]);
+    // It needs what the walkthrough of the README needs, and `setpriv` is of the test.
+    let folder = folder_of_programs(&["bash", "curl", "grep", "sed", "tr", "setpriv"]);
+    symlink(server_binary(), folder.path().join("presence-server")).unwrap();
+    let (path, domain) = (folder.path().to_str().unwrap(), free_address().to_string());
+    let environment = [("PATH", path)];
+    let mut quickstart =
+        Example::start_program(&server, "curl", script.as_ref(), &[&domain], &environment);
+    quickstart.wait_for("its domain is verified").await;
     quickstart.wait_for("it knows alice as").await;
     quickstart.wait_for("\"queue_size\":1").await;
     quickstart.wait_for("\"status\":\"offline\"").await;
     quickstart.close().await;
+}
+
+/// Returns a folder with links to those of these programs that the machine has, and no others.
+fn folder_of_programs(names: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for name in names {
+        let found = std::env::split_paths(&path).map(|place| place.join(name));
+        if let Some(found) = found.into_iter().find(|file| file.is_file()) {
+            symlink(found, folder.path().join(name)).unwrap();
+        }
+    }
+    folder
 }
 
 /// A running example. Dropping it kills the process.

@@ -34,7 +34,7 @@ macro_rules! quickstarts {
 
 quickstarts! {
     "curl" ("curl"): "examples/curl/quickstart.sh",
-        "A back end with curl alone (and python3 as the web server of its domain): it registers an Application, asks for a grant, sends a notification and polls.",
+        "A back end with curl alone: it registers an Application, asks for a grant, sends a notification and polls. presence-server has to be on the PATH.",
         "examples/curl/quickstart.sh";
     "Rust" ("rust"): "examples/src/bin/notify.rs",
         "A back end that sends a notification and waits for its receipt.",
