@@ -43,7 +43,7 @@ quickstarts! {
         "A device that reports a status and prints notifications.",
         "cargo run -p presence-examples --bin device alice";
     "Python" ("python"): "examples/python/notify.py",
-        "A back end that sends a notification and waits for its receipt. It needs the package: pip install ./bindings/python.",
+        "A back end that sends a notification and waits for its receipt. It needs the package: pip install ./bindings/python, which builds the SDK in some minutes.",
         "python3 examples/python/notify.py alice \"Lunch?\"";
     "Kotlin" ("kotlin"): "bindings/kotlin/samples/src/Device.kt",
         "A device that reports a status and prints notifications.",
