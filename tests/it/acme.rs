@@ -74,6 +74,20 @@ fn insecure_client() -> Arc<ClientConfig> {
     presence_tests::CertificateAuthority::default().client()
 }
 
+/// Lets a server look whether an order is due, which it does at SIGHUP. The second one is answered
+/// after that.
+async fn let_look(server: &Server) {
+    for signals in 1..=2 {
+        server.signal("HUP").await;
+        let answered = async {
+            while server.log_so_far().matches("SIGHUP:").count() < signals {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(TIMEOUT, answered).await.unwrap_or_else(|_| panic!("{}", server.log_so_far()));
+    }
+}
+
 fn alert(connected: Connected) -> Option<AlertDescription> {
     let error = connected.err()?;
     let error = error.get_ref()?.downcast_ref::<Error>()?;
@@ -103,13 +117,7 @@ async fn a_server_gets_its_certificate_and_a_client_accepts_it() {
         let other = connect_as(&server, name, &client).await;
         assert_eq!(other.is_ok(), name == NAME, "{name}");
     }
-    // At SIGHUP the server looks whether an order is due. The second one is answered after that.
-    for signals in 1..=2 {
-        server.signal("HUP").await;
-        while server.log_so_far().matches("SIGHUP:").count() < signals {
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
+    let_look(&server).await;
     assert_eq!((orders, pebble.orders()), (1, 1));
     let log = server.complete_log().await;
     assert!(log.contains("tls.acme_issued") && log.contains("tls.acme_challenge_answered"));
@@ -192,11 +200,84 @@ async fn a_challenge_is_answered_by_a_server_that_has_not_ordered() {
     let answered = |server: &Server| server.log_so_far().matches("challenge_answered").count();
     let before = answered(&answers);
     let mut orders = Server::start(options.with_database(&database)).await;
-    orders.wait_for_log("tls.acme_issued").await;
+    // A stranger who has just asked in vain delays no answer.
+    tokio::select! {
+        () = ask_all_the_time(&answers) => {}
+        _ = orders.wait_for_log("tls.acme_issued") => {}
+    }
     assert!(answered(&answers) > before, "{}", answers.log_so_far());
+    assert!(!orders.log_so_far().contains("tls.acme_failed"), "{}", orders.log_so_far());
     assert_eq!(answered(&orders), 0);
     assert_eq!(answers.complete_log().await.matches("tls.acme_issued").count(), 1);
     orders.terminate().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: tests/acme/run"]
+async fn while_one_server_orders_another_waits_and_takes_over_if_the_order_is_cut_off() {
+    let pebble = Pebble::start().await;
+    let database = presence_test_postgres::Cluster::shared().create_database();
+    let options = pebble.server_options().with_database(&database);
+    // The authority cannot verify the name.
+    pebble.port_443.stall();
+    let mut cut_off = Server::start(options.clone()).await;
+    while pebble.orders() == 0 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let other = Server::start(options).await;
+    let_look(&other).await;
+    assert_eq!(pebble.orders(), 1, "{}", pebble.log());
+    cut_off.terminate().await;
+    pebble.port_443.resume_traffic();
+    pebble.port_443.forward_to(&other);
+    // The lease of a server that does not give it back ends after a minute.
+    let issued = timeout(Duration::from_secs(30), other.wait_for_log("tls.acme_issued")).await;
+    assert!(issued.is_ok(), "{}", other.log_so_far());
+}
+
+/// Asks for the answer to the challenge as strangers may.
+async fn ask_all_the_time(server: &Server) {
+    loop {
+        challenge(server, NAME).await.ok();
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: tests/acme/run"]
+async fn an_account_that_the_authority_has_forgotten_is_created_again() {
+    let mut pebble = Pebble::start().await;
+    let options = pebble.server_options().with("acme-domains", REFUSED_NAME);
+    let mut server = Server::start(options).await;
+    // It has an account, and no certificate.
+    server.wait_for_log("tls.acme_failed").await;
+    server.terminate().await;
+    // The authority keeps its accounts in memory.
+    pebble.stop().await;
+    pebble.run().await;
+    server.change(|options: ServerOptions| options.with("acme-domains", NAME));
+    server.restart().await;
+    pebble.port_443.forward_to(&server);
+    accepted(&server, &pebble.client().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: tests/acme/run"]
+async fn after_a_change_of_the_names_the_earlier_certificate_is_served_until_there_is_another() {
+    let mut pebble = Pebble::start().await;
+    let mut server = Server::start(pebble.server_options()).await;
+    pebble.port_443.forward_to(&server);
+    let client = pebble.client().await;
+    let earlier = certificate(&accepted(&server, &client).await);
+    server.terminate().await;
+    pebble.stop().await;
+    let both_names = format!("{NAME},second.pebble.test");
+    server.change(|options: ServerOptions| options.with("acme-domains", both_names));
+    server.restart().await;
+    let current = async || certificate(&connect_as(&server, NAME, &client).await.unwrap());
+    assert_eq!(current().await, earlier);
+    server.wait_for_log("tls.acme_failed").await;
+    assert_eq!(current().await, earlier);
 }
 
 #[tokio::test]
@@ -233,6 +314,13 @@ async fn an_order_that_is_refused_is_logged_with_its_reason_and_tried_again_more
         rest.split(' ').next().unwrap().parse().unwrap()
     };
     assert!(delay(lines[0]) <= 1 && (2..=3).contains(&delay(lines[1])), "{log}");
+    let first_attempts = || server.log_so_far().matches("attempts=1").count();
+    let again = async {
+        while first_attempts() < 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(TIMEOUT, again).await.unwrap_or_else(|_| panic!("{}", server.log_so_far()));
     assert!(!server.complete_log().await.contains(CONTACT));
 }
 

@@ -131,3 +131,25 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
         Ok(_) | Err(_) => Err(format!("acme_directory_ca: {shown} holds no certificate in PEM")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn the_delay_that_the_last_error_demands_is_taken_once() {
+        let client = DirectoryClient::new(None).unwrap();
+        let note = |value| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+            client.note_retry_after(&headers);
+        };
+        note("3600");
+        assert_eq!(client.take_retry_after(), Some(Duration::from_hours(1)));
+        assert_eq!(client.take_retry_after(), None);
+        note("60");
+        note("soon");
+        assert_eq!(client.take_retry_after(), None);
+    }
+}
