@@ -108,19 +108,18 @@ impl RunningExport {
     }
 }
 
-/// Asks the collector of the settings whether it takes traces, unless this is `offline`. Returns
-/// false if it was not asked, or none is set.
+/// Checks the collector of the settings, and asks it whether it takes traces unless this is
+/// `offline`. Returns false if none is set.
 ///
 /// # Errors
 ///
 /// The reason in one line.
 pub(crate) async fn check(settings: &Settings, offline: bool) -> Result<bool, String> {
     let Some(collector) = Collector::configured(settings)? else { return Ok(false) };
-    if offline {
-        return Ok(false);
+    if !offline {
+        let sent = collector.send(&collector.message(Vec::new())).await;
+        sent.map_err(|error| format!("traces: {error}"))?;
     }
-    let sent = collector.send(&collector.message(Vec::new())).await;
-    sent.map_err(|error| format!("traces: {error}"))?;
     Ok(true)
 }
 

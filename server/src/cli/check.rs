@@ -28,7 +28,7 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
         print("shared secret: ok")?;
     }
     if traces::check(&settings, offline).await.map_err(failure)? {
-        print("traces: ok")?;
+        print(if offline { "traces: not asked (--offline)" } else { "traces: ok" })?;
     }
     database::check(&settings).await?;
     if offline {

@@ -221,6 +221,9 @@ async fn check_asks_the_collector() {
     let output = run(directory.path(), &check, &[]).await;
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.err.contains("traces: the collector answers with status 401"), "{output:?}");
+    let output = run(directory.path(), &[check.as_slice(), &["--offline"]].concat(), &[]).await;
+    assert!(output.out.contains("traces: not asked (--offline)\n"), "{output:?}");
+    assert_eq!((output.code, collector.heads().len()), (Some(0), 2), "{output:?}");
 }
 
 /// Returns the number of spans with an outcome.
