@@ -1,5 +1,6 @@
 //! The statuses of users, and the updates that Applications get.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,33 @@ pub enum Status {
     Unavailable,
     /// The user can be reached.
     Online,
+}
+
+/// The error for a text that is not a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a status is online, unavailable or offline")]
+pub struct InvalidStatus;
+
+impl Status {
+    /// All statuses, the greatest first.
+    pub const ALL: [Self; 3] = [Self::Online, Self::Unavailable, Self::Offline];
+
+    /// Returns the text on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Unavailable => "unavailable",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(InvalidStatus)
+    }
 }
 
 /// A status text: at most 128 characters that follow the rule of [`text`](crate::text).
@@ -130,6 +158,15 @@ mod tests {
     #[test]
     fn online_is_greater_than_unavailable_and_unavailable_than_offline() {
         assert!(Status::Online > Status::Unavailable && Status::Unavailable > Status::Offline);
+    }
+
+    #[test]
+    fn a_status_has_one_text_for_the_wire_and_for_people() {
+        for status in Status::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        assert_eq!("Online".parse::<Status>(), Err(InvalidStatus));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use askama::Template;
 use presence_core::Scope;
 use presence_core::roster::DeviceInfo;
 use presence_core::{ApplicationState, UnixMillis};
-use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
+use presence_protocol::{ApiError, AppId, DeviceName, Errno};
 use presence_service::grants::SeenGrant;
 use presence_service::hub::PageVersion;
 use presence_service::sessions::{AuthenticatedUser, OpenSession};
@@ -97,7 +97,7 @@ impl From<DeviceInfo> for DeviceRow {
     fn from(info: DeviceInfo) -> Self {
         Self {
             name: info.device.to_string(),
-            status: status_name(info.view.status),
+            status: info.view.status.as_str(),
             text: info.view.text.map(String::from),
             connected: info.connected,
             since: Timestamp::new(info.since),
@@ -127,14 +127,6 @@ impl From<OpenSession> for SessionRow {
             created_at: Timestamp::new(session.created_at),
             expires_at: Timestamp::new(session.expires_at),
         }
-    }
-}
-
-fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Online => "online",
-        Status::Unavailable => "unavailable",
-        Status::Offline => "offline",
     }
 }
 
@@ -180,11 +172,11 @@ async fn read(
     service.accounts().note_page(user, shown, expires_at);
     let now = service.now();
     let statuses = seen.iter().map(|seen| seen.visible_status);
-    let visible_status = status_name(statuses.max().unwrap_or_default());
+    let visible_status = statuses.max().unwrap_or_default().as_str();
     let grants = seen
         .into_iter()
         .map(|SeenGrant { app, is_checking, visible_status }| {
-            GrantRow::new(app, (status_name(visible_status), is_checking), now)
+            GrantRow::new(app, (visible_status.as_str(), is_checking), now)
         })
         .collect();
     let sessions = sessions.into_iter().map(SessionRow::from).collect();

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use http::HeaderMap;
+use presence_protocol::Status;
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 
@@ -32,8 +34,8 @@ pub(crate) struct DeviceArguments {
     #[arg(long, default_value = "terminal")]
     name: String,
     /// The status to report.
-    #[arg(long, value_enum, default_value_t = ReportedStatus::Online)]
-    status: ReportedStatus,
+    #[arg(long, value_parser = status_parser(), default_value = Status::Online.as_str())]
+    status: Status,
     /// The text of the status.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
@@ -43,22 +45,8 @@ pub(crate) struct DeviceArguments {
     stdin: bool,
 }
 
-/// A status that a device can report.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ReportedStatus {
-    Online,
-    Unavailable,
-    Offline,
-}
-
-impl ReportedStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Unavailable => "unavailable",
-            Self::Offline => "offline",
-        }
-    }
+fn status_parser() -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|text| text.parse())
 }
 
 /// Opens the channel, and follows it.
@@ -87,7 +75,7 @@ pub(super) async fn run(arguments: DeviceArguments) -> Result<(), CommandError> 
     channel::follow(socket, Some(Value::Object(frame).to_string()), lines, frame_of_line).await
 }
 
-fn status_frame(status: ReportedStatus, message: Option<&str>) -> Map<String, Value> {
+fn status_frame(status: Status, message: Option<&str>) -> Map<String, Value> {
     let mut frame = Map::new();
     frame.insert("status".to_owned(), status.as_str().into());
     if let Some(message) = message {
@@ -99,9 +87,8 @@ fn status_frame(status: ReportedStatus, message: Option<&str>) -> Map<String, Va
 /// Returns the frame of a line with a status and an optional text.
 fn frame_of_line(line: &str) -> Result<String, String> {
     let (status, text) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let Ok(status) = ReportedStatus::from_str(status, false) else {
-        return Err("a line is a status (online, unavailable or offline) and a text".to_owned());
-    };
+    let status: Status =
+        status.parse().map_err(|error| format!("a line is a status and a text: {error}"))?;
     let text = Some(text.trim()).filter(|text| !text.is_empty());
     Ok(Value::Object(status_frame(status, text)).to_string())
 }
