@@ -1,9 +1,9 @@
 //! The locks of rows that a transaction takes before it reads what it decides by.
 //!
 //! On SQLite a transaction that writes is alone, and none is needed. On PostgreSQL the locks are
-//! taken in one order, so that no two transactions wait for each other: users, Applications,
-//! grants, sessions and keys, notifications. Rows of one table are locked in the order of their
-//! ids.
+//! taken in one order, so that no two transactions wait for each other: Applications, rosters,
+//! grants, notifications, users, sessions and keys, streams. Rows of one table are locked in the
+//! order of their ids. A row that is new waits for nobody.
 
 use presence_core::model::UserId;
 use presence_protocol::AppId;

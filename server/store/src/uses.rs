@@ -62,11 +62,11 @@ async fn record(things: &[UsedThing], at: i64, db: &DatabaseTransaction) -> Resu
             UsedThing::App(app) => apps.push(app.to_string()),
         }
     }
-    if !keys.is_empty() {
-        api_key::Entity::update_many()
-            .col_expr(api_key::Column::LastUsedAt, Expr::value(at))
-            .filter(is_one_of(api_key::Column::Id, keys))
-            .filter(is_older(api_key::Column::LastUsedAt, at))
+    if !apps.is_empty() {
+        app::Entity::update_many()
+            .col_expr(app::Column::LastLookedAt, Expr::value(at))
+            .filter(is_one_of(app::Column::Id, apps))
+            .filter(is_older(app::Column::LastLookedAt, at))
             .exec(db)
             .await?;
     }
@@ -78,11 +78,11 @@ async fn record(things: &[UsedThing], at: i64, db: &DatabaseTransaction) -> Resu
             .exec(db)
             .await?;
     }
-    if !apps.is_empty() {
-        app::Entity::update_many()
-            .col_expr(app::Column::LastLookedAt, Expr::value(at))
-            .filter(is_one_of(app::Column::Id, apps))
-            .filter(is_older(app::Column::LastLookedAt, at))
+    if !keys.is_empty() {
+        api_key::Entity::update_many()
+            .col_expr(api_key::Column::LastUsedAt, Expr::value(at))
+            .filter(is_one_of(api_key::Column::Id, keys))
+            .filter(is_older(api_key::Column::LastUsedAt, at))
             .exec(db)
             .await?;
     }

@@ -5,6 +5,7 @@ mod commits;
 mod copy;
 mod delay;
 mod epoch;
+mod locks;
 mod notes;
 mod one_time;
 mod open;

@@ -3,11 +3,14 @@
 use presence_core::model::UserId;
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait,
+};
 
 use super::domain::users_of;
-use super::write_txn::WriteTxn;
+use super::write_txn::{WriteTxn, in_acceptance_order};
 use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
@@ -18,6 +21,7 @@ use crate::tables::{app, grant, meta, notification, user};
 /// Removes an Application with its keys, grants and notifications.
 pub(super) async fn remove_app(txn: &mut WriteTxn<'_>, app: AppId) -> Result<bool, StoreError> {
     let users = users_of(app, txn.db).await?;
+    lock_notifications(txn, app).await?;
     let deleted = app::Entity::delete_by_id(app.to_string()).exec(txn.db).await?;
     if deleted.rows_affected == 0 {
         return Ok(false);
@@ -28,12 +32,28 @@ pub(super) async fn remove_app(txn: &mut WriteTxn<'_>, app: AppId) -> Result<boo
     Ok(true)
 }
 
+/// Locks the notifications of an Application in the order in which others lock them: they are
+/// deleted with it in no order.
+async fn lock_notifications(txn: &WriteTxn<'_>, app: AppId) -> Result<(), StoreError> {
+    if is_shared(txn.db) {
+        let mut query = notification::Entity::find()
+            .join(JoinType::InnerJoin, notification::Relation::Grant.def())
+            .select_only()
+            .column(notification::Column::Seq)
+            .filter(grant::Column::AppId.eq(app.to_string()))
+            .order_by_asc(in_acceptance_order(txn.db, notification::Entity));
+        QuerySelect::query(&mut query).lock_with_tables(LockType::Update, [notification::Entity]);
+        query.into_tuple::<i64>().all(txn.db).await?;
+    }
+    Ok(())
+}
+
 /// Erases a user: first the user's Applications, then the queues and grants, then everything else.
 pub(super) async fn erase_user(txn: &mut WriteTxn<'_>, user: UserId) -> Result<bool, StoreError> {
     if user::Entity::find_by_id(user.0).one(txn.db).await?.is_none() {
         return Ok(false);
     }
-    let apps = apps_of(txn, user).await?;
+    let apps = apps_of(user, txn.db).await?;
     for app in &apps {
         remove_app(txn, *app).await?;
     }
@@ -74,14 +94,18 @@ pub(super) async fn expire(
     Ok(headers.len())
 }
 
-async fn apps_of(txn: &WriteTxn<'_>, owner: UserId) -> Result<Vec<AppId>, StoreError> {
+/// Returns the Applications of an AppDeveloper, in the order of their ids.
+pub(super) async fn apps_of(
+    owner: UserId,
+    txn: &DatabaseTransaction,
+) -> Result<Vec<AppId>, StoreError> {
     let ids: Vec<String> = app::Entity::find()
         .select_only()
         .column(app::Column::Id)
         .filter(app::Column::Owner.eq(owner.0))
         .order_by_asc(app::Column::Id)
         .into_tuple()
-        .all(txn.db)
+        .all(txn)
         .await?;
     ids.iter().map(|text| id("apps", text)).collect()
 }

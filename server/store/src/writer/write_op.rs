@@ -40,13 +40,21 @@ pub(super) enum WriteOp {
     Expire(WriteRequest<bool, usize>),
 }
 
-/// The grants that an operation ends.
+/// Grants of a user that an operation changes or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum EndedGrants {
-    /// The one of a user and an Application.
+pub(super) enum ChangedGrants {
+    /// The one for an Application.
     One(UserId, AppId),
-    /// All of a user.
+    /// All of them.
     All(UserId),
+}
+
+impl ChangedGrants {
+    pub(super) fn user(self) -> UserId {
+        match self {
+            Self::One(user, _) | Self::All(user) => user,
+        }
+    }
 }
 
 /// The parts of an operation that failed, which are to be tried again.
@@ -83,27 +91,33 @@ impl WriteOp {
         items.iter().map(|item| item.puid)
     }
 
-    /// Returns the grants that it ends, with their queues.
-    pub(super) fn ended_grants(&self) -> Vec<EndedGrants> {
+    /// Returns the grants that it changes or ends, besides all those of its Applications.
+    pub(super) fn changed_grants(&self) -> Vec<ChangedGrants> {
+        let one = |(user, app): (UserId, AppId)| ChangedGrants::One(user, app);
         match self {
-            Self::Revoke(request) => vec![EndedGrants::One(request.input.0, request.input.1)],
-            Self::RevokeWaiting(request) => {
-                request.input.iter().map(|(user, app)| EndedGrants::One(*user, *app)).collect()
-            }
-            Self::EraseUser(request) => vec![EndedGrants::All(request.input)],
-            // The receipts of an Application that is removed have no reader.
-            Self::RemoveApp(_)
+            Self::Grant(request) => vec![one((request.input.user, request.input.app))],
+            Self::Pause(request) => vec![one((request.input.user, request.input.app))],
+            Self::Revoke(request) => vec![one(request.input)],
+            Self::RevokeWaiting(request) => request.input.iter().copied().map(one).collect(),
+            Self::EraseUser(request) => vec![ChangedGrants::All(request.input)],
+            Self::ChangeDomain(_)
+            | Self::RemoveApp(_)
             | Self::Notify(_)
             | Self::Settle(_)
             | Self::SettleNoted(_)
             | Self::WriteNoted(_)
             | Self::Load(_)
             | Self::Release(_)
-            | Self::Grant(_)
-            | Self::Pause(_)
-            | Self::ChangeDomain(_)
             | Self::Expire(_) => Vec::new(),
         }
+    }
+
+    /// Returns true if it ends grants, with their queues.
+    pub(super) fn ends_grants(&self) -> bool {
+        matches!(
+            self,
+            Self::Revoke(_) | Self::RevokeWaiting(_) | Self::RemoveApp(_) | Self::EraseUser(_)
+        )
     }
 
     /// Returns the Application that it grants access to a user.
@@ -111,24 +125,30 @@ impl WriteOp {
         if let Self::Grant(request) = self { Some(request.input.app) } else { None }
     }
 
-    /// Returns the user whose grants it changes, if it is one.
-    pub(super) fn changed_user(&self) -> Option<UserId> {
+    /// Returns the Application that it changes or removes with all its grants. Those of a user who
+    /// is erased are not among them.
+    pub(super) fn changed_app(&self) -> Option<AppId> {
         match self {
-            Self::Grant(request) => Some(request.input.user),
-            Self::Pause(request) => Some(request.input.user),
-            Self::Revoke(request) => Some(request.input.0),
-            Self::EraseUser(request) => Some(request.input),
+            Self::ChangeDomain(request) => Some(request.input.app),
+            Self::RemoveApp(request) => Some(request.input),
             Self::Notify(_)
             | Self::Settle(_)
             | Self::SettleNoted(_)
             | Self::WriteNoted(_)
             | Self::Load(_)
             | Self::Release(_)
-            | Self::ChangeDomain(_)
+            | Self::Grant(_)
+            | Self::Pause(_)
+            | Self::Revoke(_)
             | Self::RevokeWaiting(_)
-            | Self::RemoveApp(_)
+            | Self::EraseUser(_)
             | Self::Expire(_) => None,
         }
+    }
+
+    /// Returns the user whom it erases.
+    pub(super) fn erased_user(&self) -> Option<UserId> {
+        if let Self::EraseUser(request) = self { Some(request.input) } else { None }
     }
 
     /// Returns true if it only reads.

@@ -3,7 +3,6 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use presence_protocol::app::ReceiptState;
 use presence_test_postgres::Cluster;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use tokio::time::sleep;
@@ -14,7 +13,7 @@ use crate::{CommittedEvent, StoreError};
 /// A replica that does not exist, so that a commit that waits for it is done and not answered.
 const NO_REPLICA: &[&str] = &["synchronous_standby_names=nobody", "synchronous_commit=local"];
 
-async fn begin(fixture: &Fixture, statement: &str) -> DatabaseTransaction {
+pub(super) async fn begin(fixture: &Fixture, statement: &str) -> DatabaseTransaction {
     let txn = fixture.store.read().pool().begin().await.unwrap();
     txn.execute_unprepared(statement).await.unwrap();
     txn
@@ -66,32 +65,4 @@ async fn a_change_that_would_be_committed_after_its_deadline_is_not_done() {
     fixture.writer.grant(alice, (APP, DOMAIN), puid, NOW).await.unwrap().unwrap();
     let grant = fixture.store.grant(alice, APP).await.unwrap().unwrap();
     assert!(!grant.paused);
-}
-
-#[tokio::test]
-async fn a_notification_that_another_server_accepts_while_its_grant_ends_has_a_receipt() {
-    let fixture = Fixture::on_postgres().await;
-    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
-    fixture.queue(1, puid).await;
-    fixture.take_events();
-    let accept = format!(
-        "WITH locked AS (SELECT id FROM grants FOR NO KEY UPDATE) INSERT INTO notifications \
-         (seq, id, grant_id, message, action, sent_at, expires_at, live_only, source, state) \
-         SELECT seq + 1, '{}', n.grant_id, message, action, sent_at, expires_at, live_only, source, \
-         state FROM notifications n JOIN locked ON locked.id = n.grant_id",
-        id(2)
-    );
-    let other = begin(&fixture, &accept).await;
-    let mut reply = pin!(fixture.writer.revoke(alice, APP));
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-    while Cluster::shared().run_sql(&fixture.database_name(), waits).trim() == "0" {
-        tokio::select! {
-            revoked = &mut reply => panic!("nothing was waited for: {revoked:?}"),
-            () = sleep(Duration::from_millis(5)) => {}
-        }
-    }
-    other.commit().await.unwrap();
-    reply.await.unwrap().unwrap();
-    let receipts = [(id(1), ReceiptState::Revoked), (id(2), ReceiptState::Revoked)];
-    assert_eq!(fixture.receipts(), receipts);
 }

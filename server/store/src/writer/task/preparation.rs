@@ -12,7 +12,7 @@ use crate::live::Live;
 use crate::live::grants::LockedUsers;
 use crate::writer::notify::NotifyInput;
 use crate::writer::target::Targets;
-use crate::writer::write_op::WriteOp;
+use crate::writer::write_op::{ChangedGrants, WriteOp};
 use crate::writer::{domain, group_locks};
 
 impl WriterTask {
@@ -37,10 +37,11 @@ impl WriterTask {
         if !granted.is_empty() {
             live.create_streams(&granted).await?;
         }
-        let locked = lock_users(&live, transaction, ops).await?;
+        let apps = group_locks::lock_apps(transaction, ops).await?;
+        let locked = lock_users(&live, transaction, ops, &apps).await?;
         // Other servers change grants and queues too.
         self.targets = Targets::default();
-        group_locks::lock_grants(transaction, ops).await?;
+        group_locks::lock_grants(transaction, ops, &apps).await?;
         for op in ops {
             match op {
                 WriteOp::Notify(request) => {
@@ -155,35 +156,17 @@ impl WriterTask {
     }
 }
 
-/// Locks the users whose grants the operations change.
+/// Locks the users whose grants the operations change: also all users of these Applications.
 async fn lock_users(
     live: &Live,
     transaction: &DatabaseTransaction,
     ops: &[WriteOp],
+    apps: &[AppId],
 ) -> Result<LockedUsers, StoreError> {
-    let mut users: Vec<UserId> = Vec::new();
-    for op in ops {
-        users.extend(op.changed_user());
-        match op {
-            WriteOp::ChangeDomain(request) => {
-                users.extend(domain::users_of(request.input.app, transaction).await?);
-            }
-            WriteOp::RevokeWaiting(request) => {
-                users.extend(request.input.iter().map(|(user, _)| *user));
-            }
-            WriteOp::Notify(_)
-            | WriteOp::Settle(_)
-            | WriteOp::SettleNoted(_)
-            | WriteOp::WriteNoted(_)
-            | WriteOp::Load(_)
-            | WriteOp::Release(_)
-            | WriteOp::Grant(_)
-            | WriteOp::Pause(_)
-            | WriteOp::Revoke(_)
-            | WriteOp::RemoveApp(_)
-            | WriteOp::EraseUser(_)
-            | WriteOp::Expire(_) => {}
-        }
+    let changed = ops.iter().flat_map(WriteOp::changed_grants);
+    let mut users: Vec<UserId> = changed.map(ChangedGrants::user).collect();
+    for app in apps {
+        users.extend(domain::users_of(*app, transaction).await?);
     }
     if users.is_empty() {
         return Ok(LockedUsers::default());
