@@ -18,6 +18,12 @@ impl Pair {
         Self { baseline: Some(baseline), measured }
     }
 
+    /// Returns a value of each round, whose first part is that of the baseline.
+    pub(crate) fn of_rounds<R>(rounds: &[(R, R)], value: impl Fn(&R) -> f64) -> Vec<Self> {
+        let pair = |(baseline, measured): &(R, R)| Self::new(value(baseline), value(measured));
+        rounds.iter().map(pair).collect()
+    }
+
     pub(crate) fn alone(measured: f64) -> Self {
         Self { baseline: None, measured }
     }

@@ -27,12 +27,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     for _ in 0..scale.rounds {
         rounds.push((baseline.run_round(scale.round).await, measured.run_round(scale.round).await));
     }
-    let pairs = |value: &dyn Fn(&FanInRound) -> f64| -> Vec<Pair> {
-        rounds
-            .iter()
-            .map(|(baseline, measured)| Pair::new(value(baseline), value(measured)))
-            .collect()
-    };
+    let pairs = |value: &dyn Fn(&FanInRound) -> f64| Pair::of_rounds(&rounds, value);
     let users = scale.connections as f64;
     vec![
         Finding {

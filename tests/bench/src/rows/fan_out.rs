@@ -35,36 +35,29 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let burst =
         measure_both(&mut baseline, &mut measured, (BURST, scale.steps / 2), scale.rounds).await;
 
-    let pairs =
-        |rounds: &[(FanOutRound, FanOutRound)], value: fn(&FanOutRound) -> f64| -> Vec<Pair> {
-            rounds
-                .iter()
-                .map(|(baseline, measured)| Pair::new(value(baseline), value(measured)))
-                .collect()
-        };
     vec![
         Finding {
             what: "one status → 100 sockets",
             unit: "µs of server CPU a delivery",
-            rounds: pairs(&single, |round| round.cost.micros_each(round.deliveries)),
+            rounds: Pair::of_rounds(&single, |round| round.cost.micros_each(round.deliveries)),
             judged: Judged::Ratio(Thresholds::at_most(1.3, 1.1)),
         },
         Finding {
             what: "one status → 100 sockets, the last, p99",
             unit: "ms",
-            rounds: pairs(&single, |round| round.p99),
+            rounds: Pair::of_rounds(&single, |round| round.p99),
             judged: Judged::Nothing,
         },
         Finding {
             what: "20 statuses at once → 100 sockets",
             unit: "µs of server CPU a delivery",
-            rounds: pairs(&burst, |round| round.cost.micros_each(round.deliveries)),
+            rounds: Pair::of_rounds(&burst, |round| round.cost.micros_each(round.deliveries)),
             judged: Judged::Measured(Thresholds::at_most(1.0, 0.5)),
         },
         Finding {
             what: "10 statuses at once → 10 sockets, the last, p99",
             unit: "ms",
-            rounds: pairs(&small, |round| round.p99),
+            rounds: Pair::of_rounds(&small, |round| round.p99),
             judged: Judged::Measured(Thresholds::at_most(5.0, 1.0)),
         },
     ]

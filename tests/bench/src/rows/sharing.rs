@@ -48,9 +48,7 @@ async fn measure_changes(pair: &SharingPair, alone: &Server, scale: &Scale) -> V
     }
     // A first round is not counted.
     rounds.remove(0);
-    let beside = |value: fn(&ChangeRound) -> f64| {
-        rounds.iter().map(|(one, two)| Pair::new(value(one), value(two))).collect()
-    };
+    let beside = |value: fn(&ChangeRound) -> f64| Pair::of_rounds(&rounds, value);
     vec![
         Finding {
             what: "two servers: a change told to 3 Applications, PostgreSQL",

@@ -24,12 +24,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     for _ in 0..scale.rounds {
         rounds.push((baseline.run_round(scale.round).await, measured.run_round(scale.round).await));
     }
-    let pairs = |value: fn(&StatusRound) -> f64| {
-        rounds
-            .iter()
-            .map(|(baseline, measured)| Pair::new(value(baseline), value(measured)))
-            .collect()
-    };
+    let pairs = |value: fn(&StatusRound) -> f64| Pair::of_rounds(&rounds, value);
     vec![
         Finding {
             what: "status → OK",
