@@ -45,3 +45,12 @@ async fn receive_field(device: &mut Socket, field: &str) -> Vec<String> {
     let list = frame["notifications"].as_array().unwrap_or_else(|| panic!("no list: {frame}"));
     list.iter().map(|item: &Value| item[field].as_str().unwrap().to_owned()).collect()
 }
+
+/// Returns the ids of at least this number of notifications, in order.
+async fn receive_ids(device: &mut Socket, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    while ids.len() < count {
+        ids.extend(receive_field(device, "id").await);
+    }
+    ids
+}

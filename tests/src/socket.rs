@@ -114,6 +114,14 @@ impl Socket {
         (socket, snapshot)
     }
 
+    /// Opens such a socket that also gets receipts, and receives the snapshot.
+    pub async fn stream_with_receipts(server: &Server, application: &Application) -> Self {
+        let (request, auth) = (SocketRequest::app(application).v1(), json!({"receipts": true}));
+        let mut socket = Self::app_with(server, application, request, auth).await;
+        assert_eq!(socket.receive().await["snapshot"], true);
+        socket
+    }
+
     fn new(stream: WebSocketStream<Box<dyn ByteStream>>, response: &Response) -> Self {
         let subprotocol = response.headers().get("sec-websocket-protocol");
         let subprotocol = subprotocol.map(|value| value.to_str().unwrap().to_owned());

@@ -4,14 +4,6 @@ use presence_protocol::Puid;
 use presence_tests::{Application, Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
-async fn stream_with_receipts(server: &Server, application: &Application) -> Socket {
-    let request = SocketRequest::app(application).v1();
-    let mut stream =
-        Socket::app_with(server, application, request, json!({"receipts": true})).await;
-    assert_eq!(stream.receive().await["snapshot"], true);
-    stream
-}
-
 /// Sends a notification and returns its id.
 async fn send(application: &Application, uid: Puid, extra: Value) -> String {
     let mut item = json!({"uid": uid, "message": "x", "action": ""});
@@ -32,7 +24,7 @@ async fn expect_receipt(stream: &mut Socket, id: &str, uid: Puid, state: &str) {
 async fn a_receipt_reports_how_a_notification_was_settled() {
     let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let mut without_acks = Socket::device_of(&server, "alice", "phone", "online").await;
     let id = send(&application, uid, json!({})).await;
     expect_receipt(&mut stream, &id, uid, "delivered").await;
@@ -60,7 +52,7 @@ async fn a_receipt_reports_how_a_notification_was_settled() {
 async fn a_receipt_reports_a_notification_that_was_not_delivered() {
     let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let with_ttl_0 = send(&application, uid, json!({"ttl": 0})).await;
     let for_a_second = send(&application, uid, json!({"ttl": 1})).await;
     let frames = stream.frames_until_now().await;
@@ -83,7 +75,7 @@ async fn a_full_queue_gives_a_dropped_receipt_for_its_oldest_notification() {
     let server =
         Server::start(presence_tests::ServerOptions::default().with("notify-burst", 1000)).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let oldest = send(&application, uid, json!({})).await;
     let items = vec![json!({"uid": uid, "message": "x"}); 100];
     let reply = application.notify(&json!(items)).await.ok();
@@ -102,7 +94,7 @@ async fn receipts_are_sent_only_to_sockets_that_request_them() {
     let mut plain =
         Socket::app_with(&server, &application, SocketRequest::app(&application), auth).await;
     plain.expect_status(uid, "online").await;
-    let mut with = stream_with_receipts(&server, &application).await;
+    let mut with = Socket::stream_with_receipts(&server, &application).await;
     let id = send(&application, uid, json!({})).await;
     device.receive().await;
     expect_receipt(&mut with, &id, uid, "delivered").await;
@@ -123,7 +115,7 @@ async fn a_resume_replays_missed_receipts() {
     stream.close(None).await;
     let id = send(&application, uid, json!({})).await;
     device.receive().await;
-    let mut watcher = stream_with_receipts(&server, &application).await;
+    let mut watcher = Socket::stream_with_receipts(&server, &application).await;
     let second = send(&application, uid, json!({})).await;
     watcher.receive_until(|frame| frame["receipts"].to_string().contains(&second)).await;
     let auth = json!({"receipts": true, "cursor": snapshot["cursor"]});

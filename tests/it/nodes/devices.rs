@@ -97,11 +97,7 @@ async fn a_notification_reaches_devices_at_all_servers_and_its_receipt_all_strea
     let mut laptop = acknowledging(&two, "laptop").await;
     let mut streams = Vec::new();
     for server in [&one, &two] {
-        let request = presence_tests::SocketRequest::app(&application).v1();
-        let auth = json!({"receipts": true});
-        let mut stream = Socket::app_with(server, &application, request, auth).await;
-        assert_eq!(stream.receive().await["snapshot"], true);
-        streams.push(stream);
+        streams.push(Socket::stream_with_receipts(server, &application).await);
     }
     let items = json!([{"uid": uid, "message": "Hello", "action": ""}]);
     let body = json!({"notifications": items});

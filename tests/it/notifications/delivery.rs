@@ -3,7 +3,9 @@
 use presence_tests::{FaultProxy, Server, Socket, SocketRequest, StoppedServer};
 use serde_json::{Value, json};
 
-use super::{acknowledge, device_with_acks, receive_field, send, server, unlimited_rates};
+use super::{
+    acknowledge, device_with_acks, receive_field, receive_ids, send, server, unlimited_rates,
+};
 
 #[tokio::test]
 async fn every_connected_device_gets_a_notification_and_later_devices_do_not() {
@@ -105,10 +107,7 @@ async fn a_full_queue_drops_nothing_that_a_visible_users_device_has_taken() {
     let options = unlimited_rates().with("settle-seconds", 600);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let request = SocketRequest::app(&application).v1();
-    let mut stream =
-        Socket::app_with(&server, &application, request, json!({"receipts": true})).await;
-    assert_eq!(stream.receive().await["snapshot"], true);
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.expect_status(uid, "online").await;
     for n in 0..150 {
@@ -159,11 +158,7 @@ async fn a_notification_written_to_a_lost_connection_is_resent_to_a_device_with_
     fault_proxy.reset();
     let second = send(&application, uid, "two").await;
     let mut phone = Socket::open_authenticated(&server, request(), "alice", hello()).await;
-    let mut ids = receive_field(&mut phone, "id").await;
-    while ids.len() < 2 {
-        ids.extend(receive_field(&mut phone, "id").await);
-    }
-    assert_eq!(ids, [first, second]);
+    assert_eq!(receive_ids(&mut phone, 2).await, [first, second]);
     phone.expect_no_frame().await;
 }
 

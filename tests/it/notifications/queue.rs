@@ -1,10 +1,11 @@
 //! The queue of a user: its content, its limits and its expiry.
 
-use presence_tests::{Server, Socket, SocketRequest};
+use presence_tests::{Server, Socket};
 use serde_json::{Value, json};
 
 use super::{
-    acknowledge, device_with_acks, receive_field, send, send_for, server, unlimited_rates,
+    acknowledge, device_with_acks, receive_field, receive_ids, send, send_for, server,
+    unlimited_rates,
 };
 
 #[tokio::test]
@@ -61,9 +62,7 @@ async fn each_application_has_a_queue_of_100_that_drops_the_oldest() {
 async fn an_expired_notification_is_not_delivered() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let request = SocketRequest::app(&application).v1();
-    let mut stream =
-        Socket::app_with(&server, &application, request, json!({"receipts": true})).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let short = send_for(&application, uid, "short", 1).await;
     let long = send_for(&application, uid, "long", 60).await;
     let frame = stream.receive_until(|frame| frame["receipts"].is_array()).await;
@@ -100,9 +99,7 @@ async fn a_notification_with_ttl_0_is_not_kept_for_a_later_device() {
 async fn a_notification_with_ttl_0_is_dropped_for_a_lost_connection() {
     let server = Server::start(unlimited_rates().with("grace-seconds", 600)).await;
     let (application, alice, uid) = server.application_with("alice").await;
-    let request = SocketRequest::app(&application).v1();
-    let mut stream =
-        Socket::app_with(&server, &application, request, json!({"receipts": true})).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     drop(Socket::device_of(&server, "alice", "phone", "online").await);
     alice.wait_until_lost("phone").await;
     // The Application still sees the user online.
@@ -126,11 +123,7 @@ async fn a_paused_grant_keeps_its_queue_until_it_is_resumed() {
     let mut tablet = device_with_acks(&server, "alice", "tablet").await;
     tablet.expect_no_frame().await;
     alice.pause(&application, false).await;
-    let mut ids = receive_field(&mut phone, "id").await;
-    while ids.len() < 2 {
-        ids.extend(receive_field(&mut phone, "id").await);
-    }
-    assert_eq!(ids, [first, second]);
+    assert_eq!(receive_ids(&mut phone, 2).await, [first, second]);
     phone.expect_no_frame().await;
 }
 

@@ -6,14 +6,6 @@ use serde_json::{Value, json};
 
 use super::unlimited_rates;
 
-async fn stream_with_receipts(server: &Server, application: &Application) -> Socket {
-    let request = SocketRequest::app(application).v1();
-    let mut stream =
-        Socket::app_with(server, application, request, json!({"receipts": true})).await;
-    assert_eq!(stream.receive().await["snapshot"], true);
-    stream
-}
-
 async fn notify(application: &Application, uid: Puid, ttl: u32) -> Value {
     let item = json!({"uid": uid, "message": "x", "ttl": ttl});
     let reply = application.notify(&json!([item])).await.ok();
@@ -30,7 +22,7 @@ fn receipts(frames: &[Value]) -> Vec<(Value, Value)> {
 async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
     let server = Server::start(unlimited_rates()).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let hello = json!({"type": "visibility", "application_ids": [], "acks": true});
     let mut phone =
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
@@ -82,7 +74,7 @@ async fn a_notification_with_ttl_0_is_dropped_alike_for_a_hidden_and_an_absent_u
         devices
             .push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
     }
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let mut answers = Vec::new();
     for uid in uids {
         let mut answer = notify(&application, uid, 0).await;
@@ -124,7 +116,7 @@ async fn withheld_receipts_survive_a_restart() {
     alice.wait_until_gone("default").await;
     server.kill().await;
     server.restart().await;
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let mut phone =
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
     phone.expect_no_frame().await;
@@ -162,7 +154,7 @@ async fn what_was_read_while_hidden_and_what_was_read_after_coming_back_look_ali
     let server = Server::start(unlimited_rates().with("receipt-hold-seconds", 2)).await;
     let (application, _, away) = server.application_with("away").await;
     let hides = server.sign_in("hides").await.grant(&application).await;
-    let mut stream = stream_with_receipts(&server, &application).await;
+    let mut stream = Socket::stream_with_receipts(&server, &application).await;
     let hello = json!({"type": "visibility", "application_ids": [], "acks": true});
     let mut hidden =
         Socket::open_authenticated(&server, SocketRequest::device(), "hides", hello).await;
