@@ -1,13 +1,15 @@
 //! Credential providers that fail, hang and block, and applications that answer requests
 //! themselves.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::scripted_server::{Script, ScriptedServer, is_connected, token, wait_for_state, within};
+use super::scripted_server::{
+    Script, ScriptedServer, counted_provider, is_connected, token, wait_for_state, within,
+};
 use crate::{
     ConnectionState, CredentialError, CredentialReason, CredentialRequest, DeviceChannel,
     DeviceEvent, Status, Timing,
@@ -206,14 +208,11 @@ async fn a_provider_that_blocks_its_thread_does_not_hold_up_the_channel() {
 #[tokio::test]
 async fn the_failures_of_a_provider_have_one_wait_each() {
     let server = ScriptedServer::start(vec![Script::Serve]).await;
-    let calls = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&calls);
+    let (provider, calls) =
+        counted_provider(|_, call| if call < 3 { Err(unavailable()) } else { Ok(token("good")) });
     let (channel, _events) = server.device(|options| {
         options.credential = None;
-        options.credential_provider = Some(Arc::new(move |_| {
-            let call = counted.fetch_add(1, Ordering::SeqCst);
-            async move { if call < 3 { Err(unavailable()) } else { Ok(token("good")) } }
-        }));
+        options.credential_provider = provider;
     });
     within(channel.confirmed()).await.unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), 4);

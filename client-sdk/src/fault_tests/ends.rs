@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::scripted_server::{Script, ScriptedServer, token, within};
+use super::scripted_server::{Script, ScriptedServer, counted_provider, token, within};
 use crate::{
     AppServiceEvent, ConnectionState, Credential, CredentialError, CredentialProvider,
     CredentialReason, DeviceEvent, EndReason, Error, NewNotification, Puid, Status,
@@ -96,15 +96,11 @@ async fn a_close_takes_about_a_second_if_the_server_does_not_read() {
 #[tokio::test]
 async fn an_aged_credential_is_replaced_by_the_provider() {
     let server = ScriptedServer::start(vec![Script::Refuse(34), Script::Serve]).await;
-    let calls = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&calls);
-    let (channel, _events) = server.device(|options| {
-        options.credential_provider = Some(Arc::new(move |reason| {
-            counted.fetch_add(1, Ordering::SeqCst);
-            assert_eq!(reason, CredentialReason::Expired);
-            async { Ok(token("fresh")) }
-        }));
+    let (provider, calls) = counted_provider(|reason, _| {
+        assert_eq!(reason, CredentialReason::Expired);
+        Ok(token("fresh"))
     });
+    let (channel, _events) = server.device(|options| options.credential_provider = provider);
     within(channel.confirmed()).await.unwrap();
     assert_eq!((calls.load(Ordering::SeqCst), server.connections()), (1, 2));
 }
@@ -112,14 +108,8 @@ async fn an_aged_credential_is_replaced_by_the_provider() {
 #[tokio::test]
 async fn a_provider_whose_fresh_credential_is_refused_too_is_asked_once() {
     let server = ScriptedServer::start(vec![Script::Refuse(34)]).await;
-    let calls = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&calls);
-    let (channel, _events) = server.device(|options| {
-        options.credential_provider = Some(Arc::new(move |_| {
-            let call = counted.fetch_add(1, Ordering::SeqCst);
-            async move { Ok(token(&call.to_string())) }
-        }));
-    });
+    let (provider, calls) = counted_provider(|_, call| Ok(token(&call.to_string())));
+    let (channel, _events) = server.device(|options| options.credential_provider = provider);
     let signed_out = async {
         let mut state = channel.state();
         while !matches!(state, ConnectionState::SignedOut(_)) {

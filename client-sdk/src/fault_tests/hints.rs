@@ -1,10 +1,12 @@
 //! Hints: none is lost, and many have the effect of one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::scripted_server::{Script, ScriptedServer, is_connected, token, wait_for_state, within};
+use super::scripted_server::{
+    Script, ScriptedServer, counted_provider, is_connected, token, wait_for_state, within,
+};
 use crate::{ConnectionState, CredentialError};
 
 #[tokio::test]
@@ -70,19 +72,16 @@ async fn a_credential_and_a_hint_shorten_the_wait_of_the_channel() {
 #[tokio::test]
 async fn a_hint_shortens_the_wait_before_the_credential_provider_is_asked_again() {
     let server = ScriptedServer::start(vec![Script::Serve]).await;
-    let calls = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&calls);
+    let unavailable = || CredentialError::Unavailable("not yet".to_owned());
+    let (provider, calls) =
+        counted_provider(
+            move |_, call| {
+                if call < 16 { Err(unavailable()) } else { Ok(token("fresh")) }
+            },
+        );
     let (channel, _events) = server.device(|options| {
         options.credential = None;
-        options.credential_provider = Some(Arc::new(move |_| {
-            let call = counted.fetch_add(1, Ordering::SeqCst);
-            async move {
-                if call < 16 {
-                    return Err(CredentialError::Unavailable("not yet".to_owned()));
-                }
-                Ok(token("fresh"))
-            }
-        }));
+        options.credential_provider = provider;
     });
     let nudging = async {
         while !is_connected(&channel.state()) {
@@ -133,14 +132,8 @@ async fn a_fresh_credential_of_an_attempt_that_a_hint_restarts_may_have_aged() {
     let refuse = || Script::Refuse(34);
     let scripts = vec![refuse(), Script::HangAfterUpgrade, refuse(), Script::Serve];
     let mut server = ScriptedServer::start(scripts).await;
-    let calls = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&calls);
-    let (channel, _events) = server.device(|options| {
-        options.credential_provider = Some(Arc::new(move |_| {
-            let call = counted.fetch_add(1, Ordering::SeqCst);
-            async move { Ok(token(&call.to_string())) }
-        }));
-    });
+    let (provider, calls) = counted_provider(|_, call| Ok(token(&call.to_string())));
+    let (channel, _events) = server.device(|options| options.credential_provider = provider);
     server.wait_for_connections(2).await;
     channel.network_changed();
     wait_for_state(&channel, is_connected).await;

@@ -17,7 +17,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 use crate::{
     AppId, AppServiceChannel, AppServiceEvents, AppServiceOptions, ConnectionState, Credential,
-    DeviceChannel, DeviceEvents, DeviceOptions, NotificationId, Timing,
+    CredentialError, CredentialProvider, CredentialReason, DeviceChannel, DeviceEvents,
+    DeviceOptions, NotificationId, Timing,
 };
 
 /// The patience for what must happen.
@@ -148,6 +149,23 @@ pub(super) fn long_timing() -> Timing {
 
 pub(super) fn token(text: &str) -> Credential {
     Credential::Token(text.to_owned().into())
+}
+
+/// Returns a provider of credentials that calls `answer` with its reason and the number of its
+/// earlier calls, and the number of its calls.
+pub(super) fn counted_provider(
+    answer: impl Fn(CredentialReason, usize) -> Result<Credential, CredentialError>
+    + Send
+    + Sync
+    + 'static,
+) -> (Option<Arc<dyn CredentialProvider>>, Arc<AtomicUsize>) {
+    let calls = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&calls);
+    let provider = move |reason| {
+        let answer = answer(reason, counted.fetch_add(1, Ordering::SeqCst));
+        async { answer }
+    };
+    (Some(Arc::new(provider)), calls)
 }
 
 pub(super) fn is_connected(state: &ConnectionState) -> bool {
