@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use presence_core::UnixMillis;
 use presence_core::model::{Notification, UserId};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter, QueryOrder, Select};
 
 use crate::error::StoreError;
 use crate::grants::UserGrantRow;
@@ -32,11 +32,9 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Vec<Notification>, StoreError> {
         let query = rows_of(user, seqs)
-            .filter(notification::Column::State.eq(NotificationState::PENDING))
-            .filter(notification::Column::ExpiresAt.gt(time_to_column(now)))
+            .filter(is_pending(now))
             .filter(notification::Column::LiveOnly.eq(false))
-            .filter(grant::Column::Paused.eq(false))
-            .filter(grant::Column::WaitingSince.is_null());
+            .filter(is_delivered());
         self.read_page(user, query, now).await
     }
 
@@ -55,10 +53,8 @@ impl Store {
         for chunk in users.chunks(CHUNK) {
             let query = QueueRow::find()
                 .filter(is_one_of(grant::Column::UserId, chunk.iter().map(|user| user.0)))
-                .filter(notification::Column::State.eq(NotificationState::PENDING))
-                .filter(notification::Column::ExpiresAt.gt(time_to_column(now)))
-                .filter(grant::Column::Paused.eq(false))
-                .filter(grant::Column::WaitingSince.is_null())
+                .filter(is_pending(now))
+                .filter(is_delivered())
                 .order_by_asc(notification::Column::Seq);
             let rows: Vec<QueueRow> = query.into_model().all(self.read()).await?;
             for row in rows {
@@ -80,9 +76,7 @@ impl Store {
         seqs: &[i64],
         now: UnixMillis,
     ) -> Result<Vec<Notification>, StoreError> {
-        let query = rows_of(user, seqs)
-            .filter(notification::Column::State.eq(NotificationState::PENDING))
-            .filter(notification::Column::ExpiresAt.gt(time_to_column(now)));
+        let query = rows_of(user, seqs).filter(is_pending(now));
         self.read_page(user, query, now).await
     }
 
@@ -122,6 +116,18 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Returns the condition that a notification waits for a device, and has not expired.
+pub(crate) fn is_pending(now: UnixMillis) -> Condition {
+    Condition::all()
+        .add(notification::Column::State.eq(NotificationState::PENDING))
+        .add(notification::Column::ExpiresAt.gt(time_to_column(now)))
+}
+
+/// Returns the condition that a grant is not suspended, so that its queue is delivered.
+fn is_delivered() -> Condition {
+    Condition::all().add(grant::Column::Paused.eq(false)).add(grant::Column::WaitingSince.is_null())
 }
 
 fn rows_of(user: UserId, seqs: &[i64]) -> Select<notification::Entity> {

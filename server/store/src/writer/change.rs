@@ -11,9 +11,8 @@ use super::write_txn::WriteTxn;
 use crate::commit_hook::CommittedEvent;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
-use crate::rows::{
-    NotificationHeaderRow, NotificationRow, NotificationState, Sender, notification, time_to_column,
-};
+use crate::pending::is_pending;
+use crate::rows::{NotificationHeaderRow, NotificationRow, Sender, notification, time_to_column};
 use crate::tables::{app, grant, notification, user};
 
 /// The result of a request for a grant.
@@ -207,9 +206,8 @@ pub(super) async fn pending(
     let sender = Sender { name, domain };
     let rows: Vec<NotificationRow> = NotificationRow::find()
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
-        .filter(notification::Column::State.eq(NotificationState::PENDING))
+        .filter(is_pending(txn.now))
         .filter(notification::Column::LiveOnly.eq(false))
-        .filter(notification::Column::ExpiresAt.gt(time_to_column(txn.now)))
         .order_by_asc(notification::Column::Seq)
         .into_model()
         .all(txn.db)
