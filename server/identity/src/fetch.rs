@@ -19,10 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::TRACE_TARGET;
-use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use tokio::sync::Semaphore;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -143,20 +142,13 @@ impl GuardedClient {
         limits: FetchLimits,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SetUpError> {
-        let client = Client::builder()
-            .dns_resolver(GuardedResolver::new(lookup, options, limits.connect))
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
+        let resolver = GuardedResolver::new(lookup, options, limits.connect);
+        let client = plain_client(resolver, limits.connect)
             .no_gzip()
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            .http1_only()
             .pool_max_idle_per_host(0)
-            .connect_timeout(limits.connect)
-            .user_agent(concat!("presence/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(SetUpError)?;
         let permits = Arc::new(Semaphore::new(limits.concurrent));
@@ -287,10 +279,25 @@ impl GuardedClient {
     }
 }
 
-/// Returns the resolver of a client for a host that the operator chose, which may have any address.
-pub fn internal_resolver(deadline: Duration) -> impl Resolve + 'static {
+/// Returns a client for a host that the operator chose, which may have any address. `connect` is
+/// the time to reach it, and `request` that of one request with its response.
+pub fn internal_client(connect: Duration, request: Duration) -> ClientBuilder {
     let options = GuardOptions { allow_internal: true, ..GuardOptions::default() };
-    GuardedResolver::new(Arc::new(DnsLookup::default()), options, deadline)
+    let resolver = GuardedResolver::new(Arc::new(DnsLookup::default()), options, connect);
+    plain_client(resolver, connect).timeout(request)
+}
+
+/// Returns a client that follows no redirects, repeats no request, and uses no proxy.
+fn plain_client(resolver: GuardedResolver, connect: Duration) -> ClientBuilder {
+    Client::builder()
+        .dns_resolver(resolver)
+        .no_proxy()
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .http1_only()
+        .connect_timeout(connect)
+        .user_agent(concat!("presence/", env!("CARGO_PKG_VERSION")))
 }
 
 fn record_result(span: &Span, result: &Result<FetchedResponse, FetchError>) {

@@ -10,10 +10,9 @@ use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
-use presence_identity::fetch::internal_resolver;
+use presence_identity::fetch::internal_client;
 use prost::Message;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use url::Url;
 
@@ -71,16 +70,7 @@ impl Collector {
         let Some(endpoint) = settings.traces_endpoint() else { return Ok(None) };
         let mut headers = settings.traces_headers()?;
         headers.insert(CONTENT_TYPE, PROTOBUF);
-        let client = Client::builder()
-            .dns_resolver(internal_resolver(CONNECT_TIMEOUT))
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .user_agent(concat!("presence/", env!("CARGO_PKG_VERSION")))
+        let client = internal_client(CONNECT_TIMEOUT, REQUEST_TIMEOUT)
             .build()
             .map_err(|error| format!("traces cannot be sent: {error}"))?;
         Ok(Some(Self { client, endpoint, headers, resource: resource(settings) }))

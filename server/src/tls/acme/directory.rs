@@ -11,8 +11,7 @@ use http::header::RETRY_AFTER;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
-use presence_identity::fetch::internal_resolver;
-use reqwest::redirect::Policy;
+use presence_identity::fetch::internal_client;
 use reqwest::{Certificate, Client};
 
 /// The maximum time for resolving and connecting.
@@ -42,16 +41,7 @@ impl DirectoryClient {
     ///
     /// The reason in one line, if the file cannot be used.
     pub(super) fn new(trusted: Option<&Path>) -> Result<Self, String> {
-        let mut builder = Client::builder()
-            .dns_resolver(internal_resolver(CONNECT_TIMEOUT))
-            .https_only(true)
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT);
+        let mut builder = internal_client(CONNECT_TIMEOUT, REQUEST_TIMEOUT).https_only(true);
         if let Some(path) = trusted {
             builder = builder.tls_certs_only(certificates(path)?);
         }
