@@ -195,7 +195,7 @@ def names(folder: pathlib.Path, url: str) -> dict[str, str]:
             break
     stem = str(servers[0])[:-1]
     return {
-        "postgres://presence@127.0.0.1:5432/presence": url,
+        "postgres://presence:walk@127.0.0.1:5432/presence": url,
         "127.0.0.1:8090": f"127.0.0.1:{balancer}",
         "127.0.0.1:808": f"127.0.0.1:{stem}",
     }
