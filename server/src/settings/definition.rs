@@ -78,7 +78,7 @@ settings! {
     /// The database, as a URL.
     database: String = "sqlite://presence.db?mode=rwc".to_owned();
     /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables
-    /// `[[oidc_issuers]]`, elsewhere as JSON. Their fields are described in server/SIGN-IN.md.
+    /// `[[oidc_issuers]]`, elsewhere as JSON. Their fields are described in SIGN-IN.md.
     oidc_issuers: OidcIssuers = OidcIssuers::default();
     /// Development mode: anyone can sign in as any user of `dev.localhost`. Only on a loopback
     /// address.
