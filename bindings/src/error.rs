@@ -7,13 +7,15 @@ use crate::error_kinds::{ProxyErrorKind, TlsErrorKind};
 /// Defines the exported copy of the registry of errors. The match has an arm for each entry, so a
 /// new entry that is missing here does not compile.
 macro_rules! errnos {
-    ($($(#[doc = $doc:literal])+ $variant:ident,)+) => {
-        /// An entry of the registry of errors: the reason why the server refused a request.
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:tt,)+) => {
+        /// An entry of the registry of errors: the reason why the server refused a request. The
+        /// value of an entry is its number on the wire.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+        #[repr(u16)]
         pub enum PresenceErrno {
-            $($(#[doc = $doc])+ $variant,)+
-            /// An error of a newer server. The number is in `code`.
-            Unknown,
+            $($(#[doc = $doc])+ $variant = $number,)+
+            /// An error of a newer server. Its number is in `code`; the value 0 is no number.
+            Unknown = 0,
         }
 
         impl From<Errno> for PresenceErrno {
@@ -26,61 +28,62 @@ macro_rules! errnos {
         }
 
         #[cfg(test)]
-        const DOCUMENTED: &[(Errno, &str)] = &[$((Errno::$variant, concat!($($doc),+)),)+];
+        const EXPORTED: &[(Errno, u16, &str)] =
+            &[$((Errno::$variant, PresenceErrno::$variant as u16, concat!($($doc),+)),)+];
     };
 }
 
 errnos! {
     /// The frame or body is not a JSON object.
-    NotJson,
+    NotJson = 10,
     /// A required field is missing.
-    MissingField,
+    MissingField = 11,
     /// A field has the wrong type or a value out of bounds.
-    InvalidField,
+    InvalidField = 12,
     /// The `type` or `action` of the frame is not known.
-    UnknownType,
+    UnknownType = 13,
     /// The body, the frame or the list in it is larger than allowed.
-    TooLarge,
+    TooLarge = 14,
     /// The call does not accept the media type of the body.
-    UnsupportedMediaType,
+    UnsupportedMediaType = 15,
     /// Too many calls; wait `retry_after` seconds.
-    SlowDown,
+    SlowDown = 20,
     /// Too many connections of this user or from this address.
-    TooManyConnections,
+    TooManyConnections = 21,
     /// No credential was given.
-    NotAuthenticated,
+    NotAuthenticated = 30,
     /// The issuer of the assertion cannot be reached.
-    IdentityUnavailable,
+    IdentityUnavailable = 31,
     /// The session has ended; a fresh assertion renews it.
-    SessionExpired,
+    SessionExpired = 32,
     /// The assertion is not valid, or was used for another session or device.
-    InvalidAssertion,
+    InvalidAssertion = 34,
     /// The assertion is for another e-mail address than the given one.
-    EmailMismatch,
+    EmailMismatch = 35,
     /// There is no such Application, or it belongs to another user.
-    UnknownApplication,
+    UnknownApplication = 40,
     /// The API key is not valid for this Application.
-    InvalidApiKey,
+    InvalidApiKey = 41,
     /// The Application is not active.
-    ApplicationNotActive,
+    ApplicationNotActive = 42,
     /// The Application's domain has not been verified.
-    DomainNotVerified,
+    DomainNotVerified = 43,
     /// There is no such PUID for this Application.
-    UnknownUid,
+    UnknownUid = 44,
     /// The credential is of the wrong kind, or its scope is too small.
-    Forbidden,
+    Forbidden = 45,
     /// The redirect is not on the Application's verified domain.
-    RedirectNotAllowed,
+    RedirectNotAllowed = 46,
     /// There is no such path or resource.
-    NotFound,
+    NotFound = 47,
     /// The path does not support this method.
-    MethodNotAllowed,
+    MethodNotAllowed = 48,
     /// The server failed.
-    Internal,
+    Internal = 50,
     /// The server cannot store data now.
-    StorageUnavailable,
+    StorageUnavailable = 51,
     /// The server is shutting down.
-    ShuttingDown,
+    ShuttingDown = 52,
 }
 
 /// The reason why a call failed. No text in it contains a secret.
@@ -238,10 +241,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_of_the_registry_is_exported_with_its_description() {
-        let exported: Vec<_> = DOCUMENTED.iter().map(|(errno, doc)| (*errno, *doc)).collect();
-        let registry: Vec<_> = Errno::ALL.iter().map(|errno| (*errno, errno.meaning())).collect();
-        assert_eq!(exported, registry);
+    fn every_entry_of_the_registry_is_exported_with_its_number_and_description() {
+        let registry: Vec<_> =
+            Errno::ALL.iter().map(|errno| (*errno, errno.number(), errno.meaning())).collect();
+        assert_eq!(EXPORTED, registry);
+        assert_eq!(Errno::from_number(PresenceErrno::Unknown as u16), None);
     }
 
     #[test]
