@@ -140,9 +140,28 @@ async def test_a_refused_api_key_is_not_tried_again_and_a_valid_one_connects(
             await within(service.wait_until_connected())
         assert refused.value.errno is PresenceErrno.INVALID_API_KEY
         assert str(refused.value).startswith("41 ")
+        assert repr(refused.value.errno) == "<PresenceErrno.INVALID_API_KEY: 41>"
         assert service.state == SignedOut(refused.value)
+        with pytest.raises(RefusedError) as iterated:
+            await all_of(service)
+        assert iterated.value == refused.value
         service.set_api_key(Secret(app.api_key))
-        await state_of(service, Connected)
+        await event_of(service, SnapshotEvent)
+
+
+async def test_an_outage_is_logged_once_and_so_is_its_end(
+    server: RealServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with PresenceAppService(server.app_service(server.application())) as service:
+        await event_of(service, SnapshotEvent)
+        server.kill()
+        for _ in range(3):
+            await first(service, lambda event: "Waiting" in repr(event))
+        server.restart()
+        await event_of(service, SnapshotEvent)
+    lost, connected = (record.getMessage() for record in caplog.records)
+    assert lost.startswith("not connected, and tried again until it is: ")
+    assert connected == "connected"
 
 
 async def test_the_state_is_up_to_date_while_no_event_is_pulled(server: RealServer) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 from ._channel import Channel, PulledItems
 from ._convert import convert, result, to_native, to_python
 from ._errors import converted_errors
-from ._events import AppServiceEvent
+from ._events import AppServiceEvent, StateEvent
 from ._native import presence_bindings as native
 from ._native.presence_bindings import Secret
 from ._notifications import NewNotification, NotifyResult, QueuedNotification
@@ -32,6 +32,9 @@ class PresenceAppService(Channel):
     It connects in the background, and stays open until it is closed or the server ends it. Then
     `state` is `Ended`, the iteration stops, and calls that wait raise `EndedError`; the others do
     nothing.
+
+    If the server refuses the API key, the iteration raises its `RefusedError`. After a call of
+    `set_api_key` the iteration can be continued. While no server answers, the log says so.
 
     The iteration pulls. An event waits in the SDK until it is pulled: if several updates of a user
     wait, only the newest is delivered. Cancelling a task that waits for an event loses none.
@@ -61,6 +64,8 @@ class PresenceAppService(Channel):
             await self._wait_for_end()
             raise StopAsyncIteration
         event: AppServiceEvent = to_python(numbered.event)
+        if isinstance(event, StateEvent):
+            self._report(event.state)
         return event
 
     async def notify(self, items: Sequence[NewNotification]) -> list[NotifyResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
@@ -18,8 +19,11 @@ from ._states import (
     Ended,
     SignedOut,
     StateChange,
+    Waiting,
     to_state,
 )
+
+_log = logging.getLogger("presence")
 
 
 class _Numbered(Protocol):
@@ -58,6 +62,7 @@ class Channel:
 
     def __init__(self, channel: native.AppServiceChannel | native.DeviceChannel) -> None:
         self._channel = channel
+        self._is_waiting = False
 
     @property
     def state(self) -> ConnectionState:
@@ -91,15 +96,19 @@ class Channel:
         raise AssertionError("the states do not end before `Ended`")
 
     async def wait_until_connected(self) -> None:
-        """Waits until the channel is connected. There is no time limit.
+        """Waits until the channel is connected. There is no time limit. While no server answers,
+        the log says so.
 
         Raises:
             RefusedError: if the server has refused the API key or the credential.
             EndedError: if the channel has ended.
         """
-        state = await self.wait_for_state(lambda state: isinstance(state, (Connected, SignedOut)))
-        if isinstance(state, SignedOut):
-            raise state.reason
+
+        def is_connected(state: ConnectionState) -> bool:
+            self._report(state)
+            return isinstance(state, Connected)
+
+        await self.wait_for_state(is_connected)
 
     def recent_states(self) -> list[StateChange]:
         """Returns the last 20 changes of the connection state, the oldest one first."""
@@ -147,6 +156,23 @@ class Channel:
         if channel is not None and not isinstance(to_state(channel.state()), Ended):
             channel.start_shutdown()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+
+    def _report(self, state: ConnectionState) -> None:
+        """Logs the first of the states in which the channel waits for a server, and the connection
+        after them. Raises the error of the server if it has refused the credential."""
+        match state:
+            case Waiting(reason):
+                if not self._is_waiting:
+                    _log.warning("not connected, and tried again until it is: %s", reason)
+                self._is_waiting = True
+            case Connected():
+                if self._is_waiting:
+                    _log.warning("connected")
+                self._is_waiting = False
+            case SignedOut(reason):
+                raise reason
+            case _:
+                pass
 
     async def _wait_for_end(self) -> None:
         """Waits for the end of the channel, which has no item left."""

@@ -15,7 +15,9 @@ from ._states import ConnectionState
 @mirrors(native.AppServiceEvent.STATE)
 @dataclasses.dataclass(frozen=True, slots=True)
 class StateEvent:
-    """The connection state has changed. If several changes wait, only the newest is delivered."""
+    """The connection state has changed. If several changes wait, only the newest is delivered.
+
+    The state is never `SignedOut`: the iteration raises its error instead."""
 
     state: ConnectionState
     """The new state."""
