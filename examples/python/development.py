@@ -7,6 +7,7 @@ the program has its id and its API key in its settings.
 import asyncio
 import os
 import socket
+import sys
 
 from presence import NewApplication, PresenceApi, Secret, SessionScope
 
@@ -22,6 +23,8 @@ async def application(server: str, name: str, listener: socket.socket) -> tuple[
     appid, api_key = os.environ.get("PRESENCE_APPID"), os.environ.get("PRESENCE_API_KEY")
     if appid and api_key:
         return appid, Secret(api_key)
+    if appid or api_key:
+        sys.exit("PRESENCE_APPID and PRESENCE_API_KEY need each other: set both, or none")
     api = PresenceApi(server)
     assertion = await api.dev_assertion(DEVELOPER)
     session = await api.sign_in(assertion, SessionScope.ACCOUNT)

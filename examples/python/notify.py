@@ -2,7 +2,7 @@
 
 `notify.py NAME MESSAGE` sends to `NAME@dev.localhost`, who first grants this Application
 permission. The notification waits for an hour until a device of that user is connected. It needs
-`presence-client`. `PRESENCE_SERVER` is the Presence server.
+`presence-client`, and `development.py` beside it. `PRESENCE_SERVER` is the Presence server.
 """
 
 import asyncio
@@ -16,8 +16,10 @@ from presence import (
     NewNotification,
     PresenceApi,
     PresenceAppService,
+    PresenceError,
     ReceiptsEvent,
     SessionScope,
+    UnreachableError,
 )
 
 import development
@@ -43,10 +45,14 @@ async def main(name: str, message: str) -> None:
 
     options = AppServiceOptions(SERVER, appid, api_key, receipts=True)
     async with PresenceAppService(options) as service:
+        await service.wait_until_connected()
         notification = NewNotification(uid, message, ttl=datetime.timedelta(hours=1))
         # The server replies after it has written the notification to its disk.
         queued = await service.notify_one(notification)
         print("queued as", queued.id, flush=True)
+        print("waiting for a device to take it, and for the receipt", flush=True)
+        # So a receipt does not tell what was taken while this Application could not see the user.
+        print("(held for up to 30 s after the Application began to see the user)", flush=True)
         async for event in service:
             if isinstance(event, ReceiptsEvent):
                 for receipt in event.receipts:
@@ -58,4 +64,9 @@ async def main(name: str, message: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: notify.py NAME MESSAGE")
-    asyncio.run(main(*sys.argv[1:]))
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except UnreachableError as error:
+        sys.exit(f"{error}; start `presence-server --dev`, or set PRESENCE_SERVER to its URL")
+    except PresenceError as error:
+        sys.exit(str(error))

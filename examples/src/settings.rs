@@ -22,11 +22,15 @@ pub fn server() -> Result<ServerUrl, Box<dyn Error>> {
 ///
 /// # Errors
 ///
-/// If the first is not a valid id, or the second is missing.
+/// If the first is not a valid id, or one of them is missing.
 pub fn application() -> Result<Option<Application>, Box<dyn Error>> {
-    let Some(appid) = read("PRESENCE_APPID") else { return Ok(None) };
-    let api_key = read("PRESENCE_API_KEY").ok_or("PRESENCE_API_KEY is not set")?;
-    Ok(Some((appid.parse()?, api_key.into())))
+    match (read("PRESENCE_APPID"), read("PRESENCE_API_KEY")) {
+        (None, None) => Ok(None),
+        (Some(appid), Some(api_key)) => Ok(Some((appid.parse()?, api_key.into()))),
+        (Some(_), None) | (None, Some(_)) => {
+            Err("PRESENCE_APPID and PRESENCE_API_KEY need each other: set both, or none".into())
+        }
+    }
 }
 
 /// Returns `CHATROOM_LISTEN`: the address of the chat room, by default `127.0.0.1:9090`.

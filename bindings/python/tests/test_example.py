@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import urllib.parse
@@ -92,27 +93,53 @@ def shows(name: str, *expected: str) -> Callable[[dict[str, list[str]]], bool]:
     return lambda members: members.get(name) == list(expected)
 
 
-async def test_the_quickstart_sends_a_notification_and_prints_its_receipt(
-    server: RealServer,
-) -> None:
-    process = await asyncio.create_subprocess_exec(
+async def quickstart(url: str, **settings: str) -> asyncio.subprocess.Process:
+    """Starts the quickstart."""
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         EXAMPLES / "notify.py",
         "carol",
         "Lunch?",
-        env={**os.environ, "PRESENCE_SERVER": server.url},
+        env={**os.environ, "PRESENCE_SERVER": url, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+async def test_the_quickstart_sends_a_notification_and_prints_its_receipt(
+    server: RealServer,
+) -> None:
+    process = await quickstart(server.url)
     assert process.stdout
     queued = await within(process.stdout.readline())
     assert queued.startswith(b"queued as "), queued
+    assert b"waiting for a device" in await within(process.stdout.readline())
+    assert b"held for up to 30 s" in await within(process.stdout.readline())
     async with PresenceDevice(server.device("carol")) as phone:
         (shown,) = await take(phone, 1)
         assert (shown.message, shown.id.encode()) == ("Lunch?", queued.split()[-1])
         phone.acknowledge(shown)
         output, errors = await within(process.communicate())
     assert (process.returncode, output, errors) == (0, b"acknowledged\n", b"")
+
+
+async def test_the_quickstart_says_in_one_line_why_it_fails(server: RealServer) -> None:
+    app = server.application()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        no_server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    cases = [
+        (no_server, {}, "start `presence-server --dev`"),
+        ("127.0.0.1:8080", {}, "must begin with https:// (or http:// in development)"),
+        (server.url, {"PRESENCE_API_KEY": app.api_key}, "need each other"),
+        (server.url, {"PRESENCE_APPID": app.appid}, "need each other"),
+        (server.url, {"PRESENCE_APPID": app.appid, "PRESENCE_API_KEY": "wrong"}, "41 Invalid"),
+    ]
+    for url, settings, expected in cases:
+        process = await quickstart(url, **settings)
+        output, errors = await within(process.communicate())
+        assert (process.returncode, output) == (1, b"")
+        (line,) = errors.decode().splitlines()
+        assert expected in line
 
 
 async def test_the_page_shows_who_is_reachable_and_sends_a_notification(

@@ -36,6 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The server replies after it has written the notification to its disk.
     let queued = channel.notify_one(notification).await?;
     println!("queued as {}, {} waiting", queued.id, queued.queue_size);
+    println!("waiting for a device to take it, and for the receipt");
+    println!("(held for up to 30 s after the Application began to see the user)");
 
     while let Some(event) = events.next().await {
         let AppServiceEvent::Receipts(event) = event else { continue };
