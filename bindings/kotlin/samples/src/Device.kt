@@ -69,8 +69,8 @@ private fun setStatus(device: PresenceDevice, line: String) {
 private fun describe(state: ConnectionState): String = when (state) {
     is ConnectionState.Connecting -> "connecting"
     is ConnectionState.Connected -> "connected"
-    is ConnectionState.Waiting -> "not connected, next attempt in ${state.retryInSeconds} s"
+    is ConnectionState.Waiting -> "not connected: ${state.reason.message}. Next attempt in ${state.retryInSeconds} s"
     is ConnectionState.CredentialWanted -> "signing in"
-    is ConnectionState.SignedOut -> "signed out"
+    is ConnectionState.SignedOut -> "signed out: ${state.reason.message}"
     is ConnectionState.Ended -> "ended"
 }
