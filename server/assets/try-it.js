@@ -65,12 +65,30 @@ function showProblem(form, text) {
   line.hidden = !text;
 }
 
+function link(href, text) {
+  return Object.assign(document.createElement("a"), { href, textContent: text });
+}
+
+/** Returns the errno of an error reply. */
+function errnoOf(text) {
+  try {
+    return JSON.parse(text).errno;
+  } catch {
+    return undefined;
+  }
+}
+
 function showResponse(form, response, text) {
   const result = form.parentElement.querySelector(".result");
   const headers = SHOWN_HEADERS.filter((name) => response.headers.has(name)).map((name) => `${name}: ${response.headers.get(name)}`);
   const shown = indented(text);
   const rest = shown.length > MAX_SHOWN ? `\n… ${shown.length - MAX_SHOWN} more characters` : "";
-  result.querySelector(".result-status").textContent = `${response.status} ${response.statusText}`;
+  const status = result.querySelector(".result-status");
+  status.textContent = `${response.status} ${response.statusText}`;
+  const errno = errnoOf(text);
+  if (Number.isInteger(errno)) status.append(" · ", link(`/docs/errors#errno-${errno}`, `errno ${errno}`));
+  const isSignedOut = response.status === 401 && form.dataset.credential === "session" && !csrfToken;
+  if (isSignedOut) status.append(" · ", link("/sign-in?return=/docs", "Sign in to try this call"));
   result.querySelector("pre").textContent = `${headers.join("\n")}\n\n${shown.slice(0, MAX_SHOWN)}${rest}`;
   result.hidden = false;
 }

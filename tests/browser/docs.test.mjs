@@ -109,6 +109,10 @@ test("a visitor tries calls with a bearer token, and sees errors with their errn
   const session = await openCall(page, "get_session");
   const refused = await session.send();
   assert.deepEqual([refused.status, refused.json.errno], [401, 30]);
+  // The answer says what the errno means, and where to sign in.
+  const answer = session.block.locator(".result-status");
+  assert.equal(await answer.getByRole("link", { name: "errno 30" }).getAttribute("href"), "/docs/errors#errno-30");
+  assert.equal(await answer.getByRole("link", { name: "Sign in" }).getAttribute("href"), "/sign-in?return=/docs");
   assert.match(refused.text, /^content-type: application\/json/);
 
   const token = await server.signIn("alice");
@@ -123,7 +127,10 @@ test("the reference without JavaScript shows every call, and no form", async (t)
   const server = await ScenarioServer.start(t);
   const visitor = await BrowserUser.open(t, server, { javaScriptEnabled: false });
   const page = await visitor.tab("/docs");
-  await page.getByRole("heading", { name: "Send live notifications" }).waitFor();
+  await page.getByRole("heading", { name: "Send notifications" }).waitFor();
+  assert.match(await page.locator("main article h3").first().innerText(), /^Register an Application/i);
+  assert.equal(await page.locator(".prose").getByRole("link", { name: "/docs/channels" }).count(), 1);
+  assert.equal(await page.locator(".prose").getByRole("link", { name: "/asyncapi.yaml" }).count(), 1);
   assert.equal(await page.locator("[data-try]:visible, #credentials:visible").count(), 0);
 });
 
@@ -165,8 +172,15 @@ test("the channels, the errors and the quickstarts are shown, accessible and fit
   assert.ok(await quickstarts.count() >= 5);
   for (const quickstart of await quickstarts.all()) {
     const file = await quickstart.locator("dd code").first().innerText();
-    assert.equal(await quickstart.locator("pre").textContent(), await readFile(file, "utf8"), file);
+    assert.equal(await quickstart.locator("> pre").textContent(), await readFile(file, "utf8"), file);
+    for (const helper of await quickstart.locator("details").all()) {
+      const name = await helper.locator("summary code").textContent();
+      assert.equal(await helper.locator("pre").textContent(), await readFile(name, "utf8"), name);
+    }
   }
+  await page.locator("#python summary").getByText("examples/python/development.py").click();
+  await page.locator("#python details").getByRole("button", { name: /Copy/ }).click();
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^async def application\(/m);
   await quickstarts.first().getByRole("button", { name: /Copy/ }).click();
   assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^#!\/usr\/bin\/env bash\n/);
 });

@@ -63,7 +63,7 @@ impl AppServiceApi {
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
     }
 
-    /// Send live notifications.
+    /// Send notifications.
     ///
     /// As `notify` on the AppService Presence Channel: each item is accepted or rejected by itself,
     /// and an OK means that it is stored. `queue_size` is the largest of the items'. If no item is

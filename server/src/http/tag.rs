@@ -13,7 +13,7 @@ pub(super) enum ApiTag {
     Account,
     /// The Applications of a developer.
     Applications,
-    /// The calls of an Application's server, made with its API key.
+    /// The calls of an AppService, the back end of an Application, made with its API key.
     AppService,
     /// Health and version.
     Operation,

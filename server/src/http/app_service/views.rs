@@ -91,7 +91,7 @@ impl From<QueryResult> for PresenceView {
     }
 }
 
-/// Live notifications.
+/// Notifications to send.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Notify {
@@ -102,7 +102,7 @@ pub(super) struct Notify {
     items: Vec<Result<NotifyItem, ApiError>>,
 }
 
-/// A live notification.
+/// A notification to send.
 #[derive(Object)]
 #[oai(rename = "NotifyItem", skip_serializing_if_is_none)]
 struct NotifyItemView {

@@ -6,6 +6,21 @@ use super::document_value::DocumentValue;
 use super::field_rows::{self, FieldRow};
 use super::markdown;
 
+/// The subjects in the order of need: what a new developer calls first comes first.
+const SUBJECTS: [&str; 8] = [
+    "Applications",
+    "Grants",
+    "AppService",
+    "Session",
+    "Account",
+    "Operation",
+    "Development",
+    "Documents",
+];
+/// The operations that are the first ones of their subject, in this order.
+const FIRST_OPERATIONS: [&str; 4] =
+    ["register_application", "verify_application", "activate_application", "create_session"];
+
 /// The content of the page.
 #[derive(Debug, Default)]
 pub(super) struct RestDocument {
@@ -113,9 +128,11 @@ impl RestDocument {
 
     fn of(document: &DocumentValue) -> Self {
         let subjects = document.at("tags").list().iter();
+        let mut subjects: Vec<_> = subjects.map(|tag| SubjectSection::of(document, tag)).collect();
+        subjects.sort_by_key(|subject| place(&SUBJECTS, &subject.name));
         Self {
             introduction: markdown::html(document.at("info").at("description").text()),
-            subjects: subjects.map(|tag| SubjectSection::of(document, tag)).collect(),
+            subjects,
         }
     }
 }
@@ -134,12 +151,19 @@ impl SubjectSection {
                 }),
             );
         }
+        // What deletes something comes last.
+        operations.sort_by_key(|one| (place(&FIRST_OPERATIONS, &one.id), one.method == "DELETE"));
         Self {
             name: name.to_owned(),
             description: markdown::html(tag.at("description").text()),
             operations,
         }
     }
+}
+
+/// Returns the place of a name in a list; the end if it is not there.
+fn place(list: &[&str], name: &str) -> usize {
+    list.iter().position(|one| *one == name).unwrap_or(list.len())
 }
 
 impl RestOperation {
@@ -278,6 +302,22 @@ mod tests {
         described.sort_unstable();
         assert!(described.len() > 30, "{described:?}");
         assert_eq!(shown, described);
+    }
+
+    #[test]
+    fn the_operations_that_a_new_developer_needs_come_first() {
+        let page = RestDocument::read();
+        let subjects: Vec<&str> = page.subjects.iter().map(|subject| &*subject.name).collect();
+        assert_eq!(subjects, SUBJECTS);
+        let operations = page.subjects.iter().flat_map(|subject| &subject.operations);
+        let operations: Vec<&str> = operations.map(|operation| &*operation.id).collect();
+        assert!(FIRST_OPERATIONS.iter().all(|id| operations.contains(id)), "{operations:?}");
+        assert_eq!(operations[..3], FIRST_OPERATIONS[..3]);
+        for subject in &page.subjects {
+            let is_delete: Vec<bool> =
+                subject.operations.iter().map(|operation| operation.method == "DELETE").collect();
+            assert!(is_delete.is_sorted(), "{}", subject.name);
+        }
     }
 
     #[test]
