@@ -1,5 +1,6 @@
 //! The page of a user: the status, the Applications that can see it, the devices, and the account.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use askama::Template;
@@ -47,6 +48,8 @@ struct GrantRow {
     appid: String,
     uid: String,
     name: String,
+    /// Set if another Application that sees the user has the same name.
+    has_namesake: bool,
     domain: String,
     paused: bool,
     active: bool,
@@ -72,6 +75,7 @@ impl GrantRow {
             appid: grant.app.to_string(),
             uid: grant.puid.to_string(),
             name,
+            has_namesake: false,
             domain,
             paused: grant.paused,
             former_domain: grant.waiting.then_some(granted_domain),
@@ -81,6 +85,22 @@ impl GrantRow {
             is_checking,
             last_checked_at: last_looked_at.map(Timestamp::new),
         }
+    }
+
+    /// Returns the beginning of the id of the Application, which tells it from its namesakes.
+    fn short_appid(&self) -> String {
+        self.appid.chars().take(8).collect()
+    }
+}
+
+/// Marks the Applications whose name is that of another one.
+fn mark_namesakes(grants: &mut [GrantRow]) {
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for grant in &*grants {
+        *count.entry(grant.name.clone()).or_default() += 1;
+    }
+    for grant in grants {
+        grant.has_namesake = count.get(&grant.name).is_some_and(|count| *count > 1);
     }
 }
 
@@ -173,12 +193,13 @@ async fn read(
     let now = service.now();
     let statuses = seen.iter().map(|seen| seen.visible_status);
     let visible_status = statuses.max().unwrap_or_default().as_str();
-    let grants = seen
+    let mut grants: Vec<GrantRow> = seen
         .into_iter()
         .map(|SeenGrant { app, is_checking, visible_status }| {
             GrantRow::new(app, (visible_status.as_str(), is_checking), now)
         })
         .collect();
+    mark_namesakes(&mut grants);
     let sessions = sessions.into_iter().map(SessionRow::from).collect();
     let devices: Vec<DeviceRow> =
         service.devices().list(user).await?.into_iter().map(DeviceRow::from).collect();

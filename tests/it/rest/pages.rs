@@ -98,3 +98,21 @@ async fn while_an_application_checks_all_the_time_the_page_stays_the_same() {
     let page = alice.call("GET", "/sidebar").header("accept", "text/html").await;
     assert!(!page.text.contains("last checked now"), "{}", page.text);
 }
+
+#[tokio::test]
+async fn applications_of_one_name_are_told_apart_by_their_ids() {
+    let server = Server::start_default().await;
+    let (chat, alice, _) = server.application_with("alice").await;
+    let page = async || alice.call("GET", "/sidebar").header("accept", "text/html").await.text;
+    let id = |appid: &str| format!("ID <code>{}…</code>", &appid[..8]);
+    assert!(!page().await.contains(&id(&chat.appid)));
+    let owner = server.sign_in("developer").await;
+    let other = server.application(&owner).await;
+    let chess = server.application_named(&owner, "Chess").await;
+    for application in [&other, &chess] {
+        alice.grant(application).await;
+    }
+    let page = page().await;
+    assert!(page.contains(&id(&chat.appid)) && page.contains(&id(&other.appid)), "{page}");
+    assert!(!page.contains(&id(&chess.appid)), "{page}");
+}
