@@ -134,7 +134,7 @@ function onReply(frame) {
       const name = `${frame.id}/${place}`;
       if (item.result === "KO") showSent(name, `${item.errno}: ${item.error}`, "error");
       else {
-        showSent(name, `stored, ${item.queue_size} waiting`, "");
+        showSent(name, `stored, waiting for its receipt`, "");
         sent.set(item.id, sent.get(name));
       }
       sent.delete(name);

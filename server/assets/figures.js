@@ -19,7 +19,7 @@ const rate = (name) => (now, before) => {
   return (now.totals[name] - before.totals[name]) / ((now.at - before.at) / 1000);
 };
 const CHARTS = {
-  connections: [["devices", level("device_connections")], ["application servers", level("app_connections")]],
+  connections: [["devices", level("device_connections")], ["AppServices", level("app_connections")]],
   updates: [["updates", rate("updates")]],
   notifications: [["accepted", rate("notifications")], ["delivered", rate("deliveries")]],
   frames: [["received", rate("received")], ["sent", rate("sent")]],
@@ -110,7 +110,7 @@ function showServers(servers) {
     labelled("State", server.state);
     labelled("Heard of", `${whole.format(server.silent_seconds)} s ago`, "number");
     labelled("Devices", whole.format(server.devices), "number");
-    labelled("Application servers", whole.format(server.app_sockets), "number");
+    labelled("AppServices", whole.format(server.app_sockets), "number");
     return row;
   }));
   const sum = (name) => whole.format(servers.reduce((total, server) => total + server[name], 0));

@@ -90,6 +90,7 @@ test("a developer registers an application, verifies it, starts it, uses the con
   await page.getByRole("button", { name: "Copied" }).waitFor();
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(copied, /^presence-domain-key-[0-9a-f]{32}$/);
+  await page.getByText(`presence-server prove-domain --domain ${domain.host} --key ${copied}`, { exact: true }).waitFor();
   domain.pages["/__presence"] = { type: "text/plain", text: `${copied}\n` };
   await page.getByRole("button", { name: "Verify" }).click();
   await page.getByText("Your domain is verified.").waitFor();
@@ -178,7 +179,7 @@ test("each reason why a domain cannot be verified has its own text", async (t) =
   await new Promise((done) => closed.close(done));
   await register(page, { name: "Nowhere", domain: `127.0.0.1:${port}` });
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("We could not connect").waitFor();
+  await page.getByText("We could not connect: no program of this machine answers").waitFor();
   await register(page, { name: "Elsewhere", domain: domain.host });
   domain.pages["/__presence"] = { status: 302, type: "text/plain", text: "", headers: { location: "/other" } };
   await page.getByRole("button", { name: "Verify" }).click();

@@ -26,7 +26,12 @@ pub fn check_domain(text: &str, chars: usize, development: bool) -> Result<(), A
     if is_host_name(text) || (development && is_loopback(text)) {
         return Ok(());
     }
-    let expected = "domain must be a lower-case host name such as app.example.org, without scheme, port or path";
+    let expected = if development {
+        "domain must be a lower-case host name such as app.example.org, or localhost or 127.0.0.1 \
+         with or without a port, and without scheme or path"
+    } else {
+        "domain must be a lower-case host name such as app.example.org, without scheme, port or path"
+    };
     Err(ApiError::detailed(Errno::InvalidField, expected))
 }
 
@@ -261,8 +266,10 @@ mod tests {
             "localhost:",
             "localhost:+80",
             "localhost:080",
+            "http://localhost:80",
         ] {
-            assert!(check_domain(bad, MAX_HOST_CHARS, true).is_err(), "{bad}");
+            let error = check_domain(bad, MAX_HOST_CHARS, true).unwrap_err().to_json(None);
+            assert!(error.contains("127.0.0.1 with or without a port"), "{bad}: {error}");
         }
     }
 

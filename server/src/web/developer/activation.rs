@@ -4,6 +4,7 @@ use poem::http::StatusCode;
 use presence_identity::fetch::FetchError;
 use presence_protocol::Errno;
 use presence_service::domains::{DomainProofError, VerifyDomainError};
+use presence_service::rules;
 
 use crate::page::{LocalPath, Notice, PageResponse};
 use crate::web::forms::UserForm;
@@ -14,19 +15,22 @@ use super::application::{ApplicationPage, FormResult};
 
 /// Verifies the domain.
 pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let (status, problem) = match form.service().domains().verify(form.user_id(), app).await {
+    let (status, reason) = match form.service().domains().verify(form.user_id(), app).await {
         Ok(_) => {
             let path = LocalPath::of_application(app);
             return Ok(PageResponse::redirect(&path, Notice::DomainVerified));
         }
-        Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, user_message(reason)),
+        Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, Some(reason)),
         Err(VerifyDomainError::Refused(error)) if error.errno == Errno::SlowDown => {
-            let text = "You tried too often. Wait a few seconds.";
-            (StatusCode::TOO_MANY_REQUESTS, text.to_owned())
+            (StatusCode::TOO_MANY_REQUESTS, None)
         }
         Err(VerifyDomainError::Refused(error)) => return Err(error.into()),
     };
     let app = form.service().applications().find(form.user_id(), app).await?;
+    let problem = reason.map_or_else(
+        || "You tried too often. Wait a few seconds.".to_owned(),
+        |reason| user_message(reason, rules::is_loopback(&app.domain)),
+    );
     let result = FormResult { verification_problem: Some(problem), ..FormResult::default() };
     let page = ApplicationPage::of(form.visitor(), form.user_id(), app, result).await?;
     Ok(page.respond(form.visitor(), status))
@@ -49,8 +53,9 @@ pub(super) async fn deactivate(form: UserForm, AppInPath(app): AppInPath) -> Pag
     Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Stopped))
 }
 
-/// Returns the problem, and what the owner of the domain can do.
-fn user_message(reason: DomainProofError) -> String {
+/// Returns the problem, and what the owner of the domain can do. A domain on this machine, which
+/// only development mode allows, has no TLS.
+fn user_message(reason: DomainProofError, is_local: bool) -> String {
     let text = match reason {
         DomainProofError::Unreachable(FetchError::NotResolvable) => {
             "The domain was not found. Check the spelling and the DNS entry."
@@ -60,6 +65,10 @@ fn user_message(reason: DomainProofError) -> String {
         }
         DomainProofError::Unreachable(FetchError::Timeout) => {
             "The server of the domain did not answer within five seconds."
+        }
+        DomainProofError::Unreachable(FetchError::Connection) if is_local => {
+            "We could not connect: no program of this machine answers at this address. Run the \
+             command above, or start your web server."
         }
         DomainProofError::Unreachable(FetchError::Connection) => {
             "We could not connect: no server answers, or its TLS certificate is not valid."

@@ -4,6 +4,7 @@ use askama::Template;
 use poem::http::StatusCode;
 use presence_core::{App, UserId};
 use presence_service::domains::DOMAIN_PROOF_PATH;
+use presence_service::rules;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::http::ErrorResponse;
@@ -38,6 +39,9 @@ pub(super) struct ApplicationPage {
     origin: String,
     /// The origin of the Application.
     app_origin: String,
+    /// The command that takes the place of the web server of a domain on this machine, which only
+    /// development mode allows.
+    local_proof: Option<String>,
     /// An example of a link that asks a user for permission.
     grant_link: String,
     result: FormResult,
@@ -60,9 +64,14 @@ impl ApplicationPage {
         let origin = visitor.context().origin();
         let redirect = format!("{app_origin}/welcome");
         let redirect: String = url::form_urlencoded::byte_serialize(redirect.as_bytes()).collect();
+        let is_local = service.settings().development && rules::is_loopback(&app.domain);
+        let (domain, key) = (&app.domain, &app.domain_key);
+        let local_proof =
+            is_local.then(|| format!("presence-server prove-domain --domain {domain} --key {key}"));
         Ok(Self {
             layout: visitor.layout(app.name.clone(), Section::Developer),
             grant_link: format!("{origin}/grant/{}?redirect={redirect}&state=SECRET", app.id),
+            local_proof,
             app: app.into(),
             keys: keys.into_iter().map(KeyRow::from).collect(),
             grants,
