@@ -9,6 +9,9 @@ use super::output::{CommandError, failure, print};
 use crate::lifecycle::error::with_causes;
 use crate::settings::Settings;
 
+/// The advice for a command that finds no database, usually for lack of the settings of the server.
+const NAME_IT: &str = ": name it with --database, or its settings with --config";
+
 /// Checks that the database can be used, and prints the version of its schema.
 pub(super) async fn check(settings: &Settings) -> Result<(), CommandError> {
     let inspection =
@@ -35,7 +38,8 @@ pub(super) async fn copy(settings: Settings, to: SecretString) -> Result<(), Com
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
 fn database_failure(error: StoreError) -> CommandError {
-    failure(format!("database: {}", with_causes(&error)))
+    let advice = if matches!(error, StoreError::NoSource(_)) { NAME_IT } else { "" };
+    failure(format!("database: {}{advice}", with_causes(&error)))
 }
 
 fn summary(inspection: &Inspection) -> String {

@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     ///
     /// `Exists`, `NotBackedUp`, `Foreign`, `Damaged`, `OnlySqlite`, `BadUrl`, `NoDirectory`,
-    /// `Missing`, `NotADatabase`, `Unavailable`.
+    /// `NoSource`, `NotADatabase`, `Unavailable`.
     pub async fn back_up(url: &str, to: &Path) -> Result<Backup, StoreError> {
         match DatabaseUrl::parse(url, BUSY_TIMEOUT)? {
             DatabaseUrl::Sqlite(file) => sqlite::backup::back_up(&file, to).await,
@@ -50,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `NoCopy`, `NotEmpty`, `InUse`, and those of [`Store::open`].
+    /// `NoCopy`, `NoSource`, `NotEmpty`, `InUse`, and those of [`Store::open`].
     pub async fn copy(url: &str, to: &str, now: UnixMillis) -> Result<DatabaseCopy, StoreError> {
         let parse = |url| DatabaseUrl::parse(url, BUSY_TIMEOUT);
         match (parse(url)?, parse(to)?) {

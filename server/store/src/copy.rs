@@ -48,9 +48,7 @@ pub(crate) async fn copy(
     database: &PostgresDatabase,
     now: UnixMillis,
 ) -> Result<DatabaseCopy, StoreError> {
-    if !file.exists()? {
-        return Err(file.missing());
-    }
+    file.must_exist()?;
     // The file is locked and migrated as a server does it.
     let source = Store::open(file.url(), now).await?;
     let copied = copy_to(&source, database).await;

@@ -58,6 +58,9 @@ pub enum StoreError {
     /// The file does not exist, and the URL does not allow to create it.
     #[error("the database {} does not exist: add ?mode=rwc to the URL to create it", .0.display())]
     Missing(PathBuf),
+    /// The database that is to be copied does not exist.
+    #[error("the database {} does not exist", .0.display())]
+    NoSource(PathBuf),
     /// The file is not a SQLite database.
     #[error("{} is not a SQLite database", .0.display())]
     NotADatabase(PathBuf),
@@ -67,6 +70,9 @@ pub enum StoreError {
     /// Another server uses the database. Two servers would not see each other's devices.
     #[error("the database {} is in use by another server", .0.display())]
     InUse(PathBuf),
+    /// The file that shows whether a server uses the database cannot be opened or created.
+    #[error("the lock file {} cannot be opened: {}", .0.display(), .1)]
+    NoLock(PathBuf, String),
     /// The file, its directory or the URL allows reading only.
     #[error("the database {} cannot be written", .0.display())]
     ReadOnly(PathBuf),

@@ -74,7 +74,7 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
     assert_eq!(restored.terminate().await, StoppedServer::With(0));
     std::fs::copy(server.database().with_file_name("backup.db"), restored.database()).unwrap();
     let url = format!("--database=sqlite://{}", restored.database().display());
-    let checked = run(restored.database().parent().unwrap(), &["check", &url], &[]).await;
+    let checked = run(restored.database().parent().unwrap(), &["check", "--dev", &url], &[]).await;
     // The check reads every page.
     assert!(
         checked.code == Some(0) && checked.out.contains("database: ok, schema "),
@@ -103,20 +103,21 @@ async fn a_backup_overwrites_no_file_and_reports_that_in_one_line() {
     assert!(std::fs::read(server.database().with_file_name("backup.db")).unwrap() == first);
     let missing = ["backup", "--database=sqlite://missing.db?mode=rwc", "--to=other.db"];
     let directory = server.database().parent().unwrap().to_owned();
-    run(&directory, &missing, &[]).await.failed(1, "does not exist");
+    let refused = run(&directory, &missing, &[]).await;
+    refused.failed(1, "does not exist: name it with --database, or its settings with --config");
     assert!(!directory.join("missing.db").exists() && !directory.join("other.db").exists());
 }
 
 #[tokio::test]
 async fn a_check_reports_the_schema_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = ["check", "--database=sqlite://presence.db?mode=rwc"];
+    let arguments = ["check", "--dev", "--database=sqlite://presence.db?mode=rwc"];
     let output = run(directory.path(), &arguments, &[]).await;
     assert!(output.out.contains("empty; the server creates schema m0"), "{output:?}");
     assert!(!directory.path().join("presence.db").exists());
     let server = Server::start_default().await;
     let url = format!("--database=sqlite://{}", server.database().display());
-    let output = run(directory.path(), &["check", &url], &[]).await;
+    let output = run(directory.path(), &["check", "--dev", &url], &[]).await;
     assert!(output.out.contains("in use by a running server, schema m0"), "{output:?}");
 }
 

@@ -22,9 +22,7 @@ pub struct Backup {
 
 /// Copies a database to a new file.
 pub(crate) async fn back_up(file: &DatabaseFile, to: &Path) -> Result<Backup, StoreError> {
-    if !file.exists()? {
-        return Err(file.missing());
-    }
+    file.must_exist()?;
     if to.exists() {
         return Err(StoreError::Exists(to.to_owned()));
     }

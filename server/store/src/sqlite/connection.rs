@@ -159,7 +159,20 @@ impl DatabaseFile {
         if self.url.contains("mode=rwc") { Ok(false) } else { Err(self.missing()) }
     }
 
-    pub(crate) fn missing(&self) -> StoreError {
+    /// Checks that there is a file to copy, whether or not the URL allows to create one.
+    ///
+    /// # Errors
+    ///
+    /// `NoDirectory`, `NoSource`.
+    pub(crate) fn must_exist(&self) -> Result<(), StoreError> {
+        match self.exists() {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(StoreError::Missing(_)) => Err(StoreError::NoSource(self.path.clone())),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn missing(&self) -> StoreError {
         StoreError::Missing(self.path.clone())
     }
 
@@ -168,14 +181,44 @@ impl DatabaseFile {
     ///
     /// # Errors
     ///
-    /// `InUse`, `ReadOnly`.
+    /// `InUse`, `NoLock`.
     pub(crate) fn lock(&self) -> Result<File, StoreError> {
-        // The lock is beside the file itself, not beside a symbolic link to it.
+        let path = self.lock_path();
+        let file = create_private(&path).map_err(|error| no_lock(path, &error))?;
+        self.try_lock(file)
+    }
+
+    /// Takes the same lock if its file exists. If not, no server has used the database yet, and a
+    /// file without a name shows that the lock could be created: nothing stays behind that the
+    /// account of the server could not open.
+    ///
+    /// # Errors
+    ///
+    /// `InUse`, `NoLock`.
+    pub(crate) fn lock_existing(&self) -> Result<Option<File>, StoreError> {
+        let path = self.lock_path();
+        match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => self.try_lock(file).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                tempfile::tempfile_in(directory.unwrap_or(Path::new(".")))
+                    .map(|_| None)
+                    .map_err(|error| no_lock(path, &error))
+            }
+            Err(error) => Err(no_lock(path, &error)),
+        }
+    }
+
+    /// Returns the path of the lock, which is beside the file itself, not beside a symbolic link to
+    /// it.
+    fn lock_path(&self) -> PathBuf {
         let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let mut name = path.into_os_string();
         name.push("-lock");
-        let file = create_private(&PathBuf::from(name))
-            .map_err(|_| StoreError::ReadOnly(self.path.clone()))?;
+        name.into()
+    }
+
+    fn try_lock(&self, file: File) -> Result<File, StoreError> {
         file.try_lock().map_err(|_| StoreError::InUse(self.path.clone()))?;
         Ok(file)
     }
@@ -237,6 +280,26 @@ fn create_private(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Describes a lock that cannot be opened, with its owner, who may be another account that once ran a
+/// command.
+fn no_lock(path: PathBuf, error: &std::io::Error) -> StoreError {
+    let owner = owner(&path).map(|owner| {
+        format!("; it belongs to the user with the id {owner}: give it to the user of the server")
+    });
+    StoreError::NoLock(path, format!("{error}{}", owner.unwrap_or_default()))
+}
+
+/// Returns the id of the user to whom a file belongs.
+#[cfg(unix)]
+fn owner(path: &Path) -> Option<u32> {
+    std::fs::metadata(path).ok().map(|found| std::os::unix::fs::MetadataExt::uid(&found))
+}
+
+#[cfg(not(unix))]
+fn owner(_: &Path) -> Option<u32> {
+    None
 }
 
 fn has_directory(path: &Path) -> bool {

@@ -12,8 +12,7 @@ use crate::migration;
 pub(crate) async fn inspect(file: &DatabaseFile) -> Result<Inspection, StoreError> {
     let newest = migration::newest();
     if !file.exists()? {
-        // The lock file beside it shows that a file can be created there.
-        file.lock()?;
+        file.lock_existing()?;
         return Ok(Inspection { in_use: false, schema: None, newest });
     }
     let explain = |error| file.explain(error);
@@ -24,7 +23,7 @@ pub(crate) async fn inspect(file: &DatabaseFile) -> Result<Inspection, StoreErro
         return Err(StoreError::Damaged(file.path().to_owned()));
     }
     db.close_by_ref().await.map_err(StoreError::from)?;
-    let in_use = match file.lock() {
+    let in_use = match file.lock_existing() {
         Ok(_lock) => {
             can_be_written(file).await.map_err(explain)?;
             false

@@ -57,7 +57,11 @@ async fn a_backup_of_a_foreign_database_is_refused_and_creates_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("backup.db");
     let error = Store::back_up(&url(&dir), &to).await.unwrap_err();
-    assert!(matches!(error, StoreError::Missing(_)), "{error}");
+    assert!(matches!(error, StoreError::NoSource(_)), "{error}");
+    let strict = url(&dir).replace("?mode=rwc", "");
+    let error = Store::back_up(&strict, &to).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSource(_)), "{error}");
+    assert!(!error.to_string().contains("rwc"), "{error}");
     let other = Database::connect(url(&dir)).await.unwrap();
     other.execute_unprepared("CREATE TABLE diary (day TEXT)").await.unwrap();
     let error = Store::back_up(&url(&dir), &to).await.unwrap_err();
@@ -76,7 +80,38 @@ async fn an_inspection_returns_the_schema_and_whether_a_server_runs() {
     let empty = tempfile::tempdir().unwrap();
     let found = Store::inspect(&url(&empty)).await.unwrap();
     assert_eq!((found.in_use, found.schema), (false, None));
-    assert!(!empty.path().join("presence.db").exists(), "an inspection creates no file");
+    let left = std::fs::read_dir(empty.path()).unwrap().count();
+    assert_eq!(left, 0, "an inspection creates no file");
+}
+
+#[tokio::test]
+async fn an_inspection_takes_no_lock_that_is_not_there() {
+    let fixture = Fixture::new().await;
+    fixture.store.close().await.unwrap();
+    let lock = fixture.dir.path().join("presence.db-lock");
+    std::fs::remove_file(&lock).unwrap();
+    let found = Store::inspect(&url(&fixture.dir)).await.unwrap();
+    assert!(!found.in_use && found.schema.is_some());
+    assert!(!lock.exists(), "an inspection creates no file");
+    let nowhere = tempfile::tempdir().unwrap();
+    let inner = format!("sqlite://{}?mode=rwc", nowhere.path().join("a/presence.db").display());
+    assert!(matches!(Store::inspect(&inner).await, Err(StoreError::NoDirectory(_))));
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_opened_is_named_with_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    // Root may open any file, but nobody opens a directory for writing.
+    let lock = dir.path().join("presence.db-lock");
+    std::fs::create_dir(&lock).unwrap();
+    let inspected = Store::inspect(&url(&dir)).await.unwrap_err();
+    let opened = Store::open(&url(&dir), NOW).await.map(|_| ()).unwrap_err();
+    for error in [inspected, opened] {
+        let text = error.to_string();
+        assert!(matches!(error, StoreError::NoLock(_, _)), "{text}");
+        assert!(text.contains("presence.db-lock cannot be opened"), "{text}");
+        assert!(text.contains("belongs to the user with the id"), "{text}");
+    }
 }
 
 #[tokio::test]
