@@ -65,7 +65,7 @@ enum Command {
         audience: Option<String>,
     },
     /// Checks whether the database, the certificate and the issuers can be used. Changes nothing.
-    /// The exit code is 0 if all can be used.
+    /// The exit code is 0 if all can be used, and 2 if a server with these settings does not start.
     Check {
         /// Asks no issuer, collector or certificate authority, so that no other party decides
         /// whether a server starts.
@@ -185,7 +185,11 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
     let stop_request = stop_request().map_err(failure)?;
     let tls = settings.prepare_tls().map_err(usage_error)?;
     settings.check_sign_in().map_err(usage_error)?;
-    let warnings = settings.warnings();
+    let mut warnings = settings.warnings();
+    if let Some(tls) = &tls {
+        let url = settings.public_url(settings.listen);
+        warnings.extend(tls.warnings(url.as_ref(), SystemClock::default().now()));
+    }
     let server = RunningServer::start(settings, tls).await.map_err(failure)?;
     // A start that fails has one line, the reason.
     warnings.iter().for_each(|warning| log_warning(warning));

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::Signal;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use self::acme::AcmeTls;
 use self::acme::setup::AcmeSetup;
@@ -44,6 +45,18 @@ pub(crate) enum Tls {
 }
 
 impl PreparedTls {
+    /// Returns the reasons why clients at this URL do not accept a certificate of files, each as one
+    /// line. A certificate by ACME is renewed while the server runs.
+    pub(crate) fn warnings(&self, url: Option<&Url>, now: UnixMillis) -> Vec<String> {
+        match self {
+            Self::Files(files) => {
+                let name = url.and_then(|url| files.name_problem(url));
+                files.validity_problem(now).into_iter().chain(name).collect()
+            }
+            Self::Acme(_) => Vec::new(),
+        }
+    }
+
     /// Adds the database, from which a certificate by ACME is read if it is there.
     ///
     /// # Errors

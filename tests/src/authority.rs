@@ -74,10 +74,23 @@ impl CertificateAuthority {
         self.certify(&KeyPair::from_pem(&key).unwrap())
     }
 
-    fn certify(&self, key: &KeyPair) -> CertificateDer<'static> {
+    /// Writes a certificate for the same key that ended in 2020.
+    pub fn expire(&self) {
+        let key = std::fs::read_to_string(self.key()).unwrap();
+        let mut leaf = Self::leaf();
+        leaf.not_before = rcgen::date_time_ymd(2019, 1, 1);
+        leaf.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        let leaf = leaf.signed_by(&KeyPair::from_pem(&key).unwrap(), &self.inner.issuer).unwrap();
+        std::fs::write(self.certificate(), leaf.pem()).unwrap();
+    }
+
+    fn leaf() -> CertificateParams {
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let leaf = CertificateParams::new(names).unwrap();
-        let leaf = leaf.signed_by(key, &self.inner.issuer).unwrap();
+        CertificateParams::new(names).unwrap()
+    }
+
+    fn certify(&self, key: &KeyPair) -> CertificateDer<'static> {
+        let leaf = Self::leaf().signed_by(key, &self.inner.issuer).unwrap();
         std::fs::write(self.certificate(), leaf.pem()).unwrap();
         leaf.der().clone()
     }

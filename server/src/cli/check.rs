@@ -8,10 +8,12 @@ use presence_identity::browserid::{DocumentQuery, KeySource};
 use presence_service::clock::SystemClock;
 
 use super::database;
-use super::output::{CommandError, failure, print};
+use super::output::{CommandError, failure, print, usage_error};
 use crate::lifecycle::error::with_causes;
 use crate::settings::Settings;
 use crate::tls::PreparedTls;
+use crate::tls::files::FileTls;
+use crate::traces::Traces;
 use crate::{browserid, oidc, traces};
 
 /// Checks everything that the settings name. Asks no other party than the database if it is
@@ -20,13 +22,13 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
     for warning in settings.warnings() {
         print(&format!("warning: {warning}"))?;
     }
-    if let Err(problem) = settings.check_sign_in() {
-        print(&format!("warning: {problem}"))?;
-    }
     check_tls(&settings, offline).await?;
+    // The start fails with the same code and words.
+    settings.check_sign_in().map_err(usage_error)?;
     if settings.shared_secret().map_err(failure)?.is_some() {
         print("shared secret: ok")?;
     }
+    Traces::configured(&settings).map_err(usage_error)?;
     if traces::check(&settings, offline).await.map_err(failure)? {
         print(if offline { "traces: not asked (--offline)" } else { "traces: ok" })?;
     }
@@ -46,8 +48,8 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
 /// Checks the certificate. An authority that cannot be reached is a warning: a server starts
 /// without it, and may have a certificate already.
 async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandError> {
-    match settings.prepare_tls().map_err(failure)? {
-        Some(PreparedTls::Files(_)) => print("certificate: ok"),
+    match settings.prepare_tls().map_err(usage_error)? {
+        Some(PreparedTls::Files(files)) => check_certificate(settings, &files),
         Some(PreparedTls::Acme(_)) if offline => {
             print("certificate authority: not asked (--offline)")
         }
@@ -56,6 +58,19 @@ async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandErro
             Some(problem) => print(&format!("warning: acme_directory cannot be read: {problem}")),
         },
         None => Ok(()),
+    }
+}
+
+/// Checks that clients accept a certificate now. One for another host is a warning, since clients may
+/// reach this server by another name than others do.
+fn check_certificate(settings: &Settings, files: &FileTls) -> Result<(), CommandError> {
+    let url = settings.public_url(settings.listen);
+    if let Some(problem) = url.and_then(|url| files.name_problem(&url)) {
+        print(&format!("warning: {problem}"))?;
+    }
+    match files.validity_problem(SystemClock::default().now()) {
+        None => print("certificate: ok"),
+        Some(problem) => Err(failure(problem)),
     }
 }
 

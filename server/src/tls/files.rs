@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use presence_core::UnixMillis;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,8 +13,9 @@ use secrecy::{ExposeSecret, SecretSlice};
 use tokio::signal::unix::Signal;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use super::certificate::Validity;
+use super::certificate::{self, Validity};
 use super::config;
 use crate::meter;
 
@@ -43,6 +45,7 @@ pub(crate) struct FileTls {
 #[derive(Clone)]
 struct FileCertificate {
     config: Arc<ServerConfig>,
+    certificate: CertificateDer<'static>,
     validity: Option<Validity>,
 }
 
@@ -83,6 +86,28 @@ impl FileTls {
     /// Returns the validity of the certificate.
     pub(super) fn validity(&self) -> Option<Validity> {
         self.current().validity
+    }
+
+    /// Describes why no client accepts the certificate at this time, if none does.
+    pub(crate) fn validity_problem(&self, now: UnixMillis) -> Option<String> {
+        let problem = self.validity().and_then(|validity| validity.problem(now));
+        problem.map(|problem| format!("the certificate {} {problem}", self.shown_path()))
+    }
+
+    /// Describes a certificate that clients do not accept for the host of this URL.
+    pub(crate) fn name_problem(&self, url: &Url) -> Option<String> {
+        let host = url.host()?;
+        if certificate::is_for(&self.current().certificate, &host) {
+            return None;
+        }
+        Some(format!(
+            "the certificate {} is not for {host}, the host of public_url: clients do not accept it",
+            self.shown_path()
+        ))
+    }
+
+    fn shown_path(&self) -> impl std::fmt::Display {
+        self.files.certificate.display()
     }
 
     fn current(&self) -> FileCertificate {
@@ -196,16 +221,16 @@ impl TlsFiles {
         let chain: Result<Vec<_>, _> =
             CertificateDer::pem_slice_iter(&contents.certificate).collect();
         let chain = chain.map_err(|error| format!("{certificate} is not PEM: {error}"))?;
-        let Some(first) = chain.first() else {
+        let Some(first) = chain.first().cloned() else {
             return Err(format!("{certificate} holds no certificate in PEM"));
         };
-        let validity = Validity::of(first);
+        let validity = Validity::of(&first);
         // The error could contain a part of the key, and is therefore not shown.
         let private = PrivateKeyDer::from_pem_slice(contents.key.expose_secret())
             .map_err(|_| format!("{key} holds no private key in PEM"))?;
         let config = config::with_certificate(chain, private)
             .map_err(|error| format!("{certificate} cannot be served with {key}: {error}"))?;
-        Ok(FileCertificate { config: Arc::new(config), validity })
+        Ok(FileCertificate { config: Arc::new(config), certificate: first, validity })
     }
 }
 

@@ -84,10 +84,11 @@ async fn the_settings_that_are_shown_can_be_used_as_the_file() {
 #[tokio::test]
 async fn a_check_reads_the_database_and_reports_by_its_exit_code() {
     let directory = tempdir().unwrap();
-    let good = ["check", "--database=sqlite://presence.db?mode=rwc"];
+    let good = ["check", "--dev", "--database=sqlite://presence.db?mode=rwc"];
     let output = run(directory.path(), &good, &[]).await;
     assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
     assert!(output.out.contains("database: ok"), "{output:?}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "a check changes nothing");
     let bad = ["check", "--dev", "--database=sqlite://nowhere/presence.db?mode=rwc"];
     run(directory.path(), &bad, &[]).await.failed(1, "does not exist");
 }
@@ -95,7 +96,8 @@ async fn a_check_reads_the_database_and_reports_by_its_exit_code() {
 #[tokio::test]
 async fn a_check_names_wrong_settings_of_acme_and_warns_of_an_authority_that_cannot_be_reached() {
     let directory = tempdir().unwrap();
-    let acme = ["check", "--acme-domains=a.example.org", "--acme-terms-agreed"];
+    let issuer = "--browserid-discovery=open";
+    let acme = ["check", "--acme-domains=a.example.org", "--acme-terms-agreed", issuer];
     let with = async |more: &[&str]| run(directory.path(), &[&acme, more].concat(), &[]).await;
     let unreachable = "--acme-directory=https://127.0.0.1:1/directory";
     let output = with(&[unreachable]).await;
@@ -114,10 +116,10 @@ async fn a_check_names_wrong_settings_of_acme_and_warns_of_an_authority_that_can
     assert!(!shown.out.contains("somebody"), "{shown:?}");
 }
 
-/// Asserts that a check failed after its first lines, with this reason.
+/// Asserts that a check failed after its first lines as a start does, with this reason.
 #[track_caller]
 fn assert_failed_with(output: &CommandOutput, reason: &str) {
-    assert_eq!(output.code, Some(1), "{output:?}");
+    assert_eq!(output.code, Some(2), "{output:?}");
     assert!(output.err.contains(reason), "{reason:?} is not in {output:?}");
 }
 
@@ -126,7 +128,8 @@ async fn a_check_does_not_disturb_a_running_server() {
     let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let database = format!("--database=sqlite://{}", server.database().display());
-    let output = run(server.database().parent().unwrap(), &["check", &database], &[]).await;
+    let arguments = ["check", "--dev", &database];
+    let output = run(server.database().parent().unwrap(), &arguments, &[]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     device.report("unavailable").await;
 }

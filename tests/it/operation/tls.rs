@@ -337,3 +337,29 @@ async fn a_stop_over_tls_closes_the_channel_and_then_tls() {
     }
     assert_eq!(server.stopped().await, StoppedServer::With(0));
 }
+
+#[tokio::test]
+async fn a_check_and_the_log_name_a_certificate_that_no_client_accepts() {
+    let (authority, directory) = (CertificateAuthority::default(), tempdir().unwrap());
+    let certificate = format!("--tls-certificate={}", authority.certificate().display());
+    let key = format!("--tls-key={}", authority.key().display());
+    let check = async |more: &[&str]| {
+        let arguments = ["check", "--browserid-discovery=open", &certificate, &key];
+        run(directory.path(), &[&arguments, more].concat(), &[]).await
+    };
+    let good = check(&[]).await;
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert!(good.out.contains("certificate: ok") && !good.out.contains("is not for"), "{good:?}");
+    let other = check(&["--public-url=https://presence.example.org"]).await;
+    assert_eq!(other.code, Some(0), "{other:?}");
+    assert!(other.out.contains("is not for presence.example.org"), "{other:?}");
+
+    authority.expire();
+    let expired = "has expired: it was valid until 2020-01-01T00:00:00Z";
+    let output = check(&["--offline"]).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.err.contains(expired), "{output:?}");
+    let options = tls_options(&authority).with("public-url", "https://localhost");
+    let server = Server::start(options).await;
+    server.wait_for_log(expired).await;
+}
