@@ -6,6 +6,7 @@ use presence_service::rules::action_scheme_problem;
 
 use super::definition::Settings;
 use super::error::{SettingsError, invalid};
+use super::load::ADDRESS;
 use super::values::{is_loopback, network, origin};
 use super::{acme, browserid};
 use crate::origin_pattern::OriginPattern;
@@ -40,6 +41,12 @@ const COUNT_SUFFIXES: &[&str] = &[
     "_updates",
 ];
 
+/// Returns true if no program can listen on both addresses.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (is_any || one.ip() == other.ip())
+}
+
 impl Settings {
     /// Checks all settings.
     ///
@@ -48,6 +55,7 @@ impl Settings {
     /// [`SettingsError::Invalid`] or [`SettingsError::Issuer`] for the first wrong setting.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         self.check_addresses()?;
+        self.check_metrics()?;
         self.check_tls()?;
         acme::check(self)?;
         self.check_lists()?;
@@ -61,10 +69,12 @@ impl Settings {
     fn check_addresses(&self) -> Result<(), SettingsError> {
         let listens_on_loopback = self.listen.ip().is_loopback();
         if self.dev && !listens_on_loopback {
-            return invalid(
-                "dev",
-                "needs a loopback address to listen on: it lets anyone sign in as any user",
+            let problem = format!(
+                "needs a loopback address in listen, such as 127.0.0.1:8080, not {}: it lets anyone \
+                 who reaches the server sign in as any user",
+                self.listen
             );
+            return invalid("dev", problem);
         }
         if self.public_url.is_empty() && !listens_on_loopback {
             return invalid("public_url", "must be set if the address is not a loopback address");
@@ -82,13 +92,25 @@ impl Settings {
                  anyone who reaches the server can sign in as any user",
             );
         }
-        let metrics = &self.metrics_listen;
-        if !metrics.is_empty() && metrics.parse::<SocketAddr>().is_err() {
-            return invalid("metrics_listen", "must be an address and port such as 127.0.0.1:9100");
-        }
         let operator = &self.admin_token_digest;
         if !operator.is_empty() && self.admin_token_digest().is_none() {
             return invalid("admin_token_digest", "must be 64 hexadecimal digits");
+        }
+        Ok(())
+    }
+
+    /// Checks the address of the metrics.
+    fn check_metrics(&self) -> Result<(), SettingsError> {
+        let metrics = &self.metrics_listen;
+        if !metrics.is_empty() && metrics.parse::<SocketAddr>().is_err() {
+            return invalid("metrics_listen", format!("must be {ADDRESS}"));
+        }
+        if self.metrics_listen().is_some_and(|metrics| overlap(self.listen, metrics)) {
+            let problem = format!(
+                "must be another address than listen: they are {metrics} and {}",
+                self.listen
+            );
+            return invalid("metrics_listen", problem);
         }
         Ok(())
     }
@@ -164,5 +186,39 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(listen: &str, metrics_listen: &str) -> Result<(), SettingsError> {
+        let (listen, metrics_listen) = (listen.parse().unwrap(), metrics_listen.to_owned());
+        let public_url = "https://presence.example.org".to_owned();
+        Settings { listen, metrics_listen, public_url, ..Settings::default() }.check()
+    }
+
+    #[test]
+    fn the_metrics_need_an_address_that_is_not_taken_by_the_server() {
+        for (listen, metrics) in [
+            ("127.0.0.1:9464", "127.0.0.1:9464"),
+            ("0.0.0.0:9464", "127.0.0.1:9464"),
+            ("127.0.0.1:9464", "[::]:9464"),
+        ] {
+            let error = check(listen, metrics).unwrap_err().to_string();
+            assert!(
+                error.contains("metrics_listen must be another address than listen"),
+                "{error}"
+            );
+            assert!(error.contains(listen) && error.contains(metrics), "{error}");
+        }
+        for (listen, metrics) in [
+            ("127.0.0.1:8080", "127.0.0.1:9464"),
+            ("127.0.0.1:9464", "127.0.0.2:9464"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+        ] {
+            assert!(check(listen, metrics).is_ok(), "{listen} {metrics}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The defaults of the settings in the help of their flags.
+//! The flags of the settings as the command line needs them: with their defaults in the help, and
+//! with negative numbers as values, which then have an error that names the setting.
 
 use clap::Command;
 use serde_json::Value;
@@ -6,12 +7,13 @@ use serde_json::Value;
 use super::definition::Settings;
 
 /// Adds the default of each setting to the help of its flag. The flags themselves have none, since
-/// the environment and the file come before the default.
+/// the environment and the file come before the default. Lets a number begin with a minus sign.
 pub(crate) fn show_defaults(command: Command) -> Command {
     let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
     command.mut_args(|flag| {
-        let default = defaults.get(flag.get_id().as_str()).and_then(shown);
-        let Some(default) = default else { return flag };
+        let default = defaults.get(flag.get_id().as_str());
+        let flag = flag.allow_negative_numbers(default.is_some_and(Value::is_number));
+        let Some(default) = default.and_then(shown) else { return flag };
         let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
         flag.help(format!("{help} [default: {default}]"))
     })

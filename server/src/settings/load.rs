@@ -15,7 +15,9 @@ use super::values::ENVIRONMENT_PREFIX;
 /// The setting of the address, which is written in several wrong ways.
 const LISTEN: &str = "listen";
 /// The form of an address.
-pub(crate) const ADDRESS: &str = "an address and port such as \"127.0.0.1:8080\"";
+pub(crate) const ADDRESS: &str = "an IP address and port such as \"127.0.0.1:8080\"";
+/// The place of the description of issuers.
+const GUIDE: &str = "SIGN-IN.md has an example for each of the usual providers";
 
 impl Settings {
     /// Merges flags, environment, file and defaults, in this order of precedence.
@@ -74,6 +76,10 @@ fn describe(error: &figment::Error) -> String {
         Kind::UnknownField(name, known) if known.contains(&name.replace('-', "_").as_str()) => {
             format!("{name} is not a setting: write {}", name.replace('-', "_"))
         }
+        // Only tables know other names than those of the settings.
+        Kind::UnknownField(name, _) if Settings::NAMES.contains(&name.as_str()) => {
+            format!("{name} stands in a table: write it before the first line with [[…]]")
+        }
         Kind::UnknownField(name, known) => {
             let similar = most_similar(name, known.iter().copied());
             format!("{name} is not a setting{}", did_you_mean(similar))
@@ -85,8 +91,9 @@ fn describe(error: &figment::Error) -> String {
             format!("{name} must be {}, not {}", describe_type(expected), describe_value(given))
         }
         Kind::Message(text) => to_single_line(text),
+        // Only issuers have fields without a default.
+        Kind::MissingField(field) => format!("oidc_issuers: an issuer has no {field}; {GUIDE}"),
         Kind::InvalidLength(..)
-        | Kind::MissingField(_)
         | Kind::DuplicateField(_)
         | Kind::ISizeOutOfRange(_)
         | Kind::USizeOutOfRange(_)
@@ -177,6 +184,30 @@ mod tests {
         let issuer = "[[oidc_issuers]]\nname = \"a\"\nclient_idss = [\"presence\"]";
         let error = load(&Flags::default(), issuer).unwrap_err().to_string();
         assert!(error.contains("did you mean client_ids?"), "{error}");
+    }
+
+    #[test]
+    fn a_setting_in_a_table_is_sent_to_its_place() {
+        let issuer = "[[oidc_issuers]]\nname = \"a\"\n";
+        for line in ["admin_token_digest = \"a\"", "grace_seconds = 5"] {
+            let error =
+                load(&Flags::default(), &format!("{issuer}{line}")).unwrap_err().to_string();
+            let name = line.split(' ').next().unwrap();
+            let expected = format!("{name} stands in a table: write it before the first line with");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_an_issuer_lacks_is_named_with_the_setting_and_the_guide() {
+        let error = load(&Flags::default(), "[[oidc_issuers]]\nname = \"a\"").unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("oidc_issuers: an issuer has no issuer; SIGN-IN.md"), "{error}");
+        for json in ["[{}]", "[{name: 1}]", "{", "\"example\""] {
+            let error = json.parse::<super::super::oidc::OidcIssuers>().unwrap_err();
+            assert!(error.starts_with("oidc_issuers must be a JSON list"), "{error}");
+            assert!(error.contains("SIGN-IN.md"), "{error}");
+        }
     }
 
     #[test]

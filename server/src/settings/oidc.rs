@@ -38,10 +38,14 @@ impl OidcIssuers {
 }
 
 impl FromStr for OidcIssuers {
-    type Err = serde_json::Error;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        serde_json::from_str(text).map(Self)
+        serde_json::from_str(text).map(Self).map_err(|error| {
+            format!(
+                "oidc_issuers must be a JSON list of issuers with the fields of SIGN-IN.md: {error}"
+            )
+        })
     }
 }
 

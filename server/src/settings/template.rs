@@ -21,7 +21,8 @@ const TABLES: &str = "oidc_issuers";
 const EXAMPLE: &str = r#"
 # --- Identity providers ---
 
-# A table for each OpenID Connect issuer. SIGN-IN.md has one for each of the usual providers.
+# A table for each OpenID Connect issuer. SIGN-IN.md has one for each of the usual providers. Other
+# settings stand before the first table: all lines after [[oidc_issuers]] belong to it.
 #
 #     [[oidc_issuers]]
 #     name = "example"

@@ -66,6 +66,7 @@ impl Settings {
                     .to_owned(),
             );
         }
+        warnings.extend(self.challenge_warning());
         let metrics = self.metrics_listen();
         if metrics.is_some_and(|address| !address.ip().is_loopback()) {
             warnings.push(
@@ -85,6 +86,25 @@ impl Settings {
             );
         }
         warnings
+    }
+
+    /// Warns of an address that a certificate authority probably does not reach: it connects to
+    /// port 443 of each name.
+    fn challenge_warning(&self) -> Option<String> {
+        let Self { listen, .. } = self;
+        let problem = if self.acme_domains.is_empty() {
+            return None;
+        } else if listen.ip().is_loopback() {
+            "no other machine reaches a loopback address"
+        } else if listen.port() != 443 && self.trusted_proxies.is_empty() {
+            "it is another port"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "acme_domains is set, and listen is {listen}: the certificate authority connects to \
+             port 443 of each name, which must lead to this server, and {problem}"
+        ))
     }
 }
 
@@ -136,6 +156,22 @@ mod tests {
         ] {
             assert!(working.check_sign_in().is_ok());
         }
+    }
+
+    #[test]
+    fn an_address_that_no_certificate_authority_reaches_is_a_warning() {
+        let warnings = |listen: &str, domains: &[&str]| {
+            let acme_domains = domains.iter().map(ToString::to_string).collect();
+            let listen = listen.parse().unwrap();
+            Settings { listen, acme_domains, ..Settings::default() }.warnings().join("\n")
+        };
+        let name = ["presence.example.org"];
+        assert!(
+            warnings("127.0.0.1:443", &name).contains("listen is 127.0.0.1:443: the certificate")
+        );
+        assert!(warnings("0.0.0.0:8443", &name).contains("it is another port"));
+        assert!(!warnings("0.0.0.0:443", &name).contains("listen is"));
+        assert!(!warnings("127.0.0.1:443", &[]).contains("listen is"));
     }
 
     #[test]
