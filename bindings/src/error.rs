@@ -50,7 +50,7 @@ errnos! {
     SlowDown = 20,
     /// Too many connections of this user or from this address.
     TooManyConnections = 21,
-    /// No credential was given.
+    /// No credential was given, or it does not have the form of a session token.
     NotAuthenticated = 30,
     /// The issuer of the assertion cannot be reached.
     IdentityUnavailable = 31,

@@ -107,7 +107,7 @@ registry! {
     SlowDown = 20, "slow_down", 429, AfterWaiting, "Slow down";
     /// Too many connections of this user or from this address.
     TooManyConnections = 21, "too_many_connections", 429, AfterWaiting, "Too many connections";
-    /// No credential was given.
+    /// No credential was given, or it does not have the form of a session token.
     NotAuthenticated = 30, "not_authenticated", 401, AfterCorrection, "Not authenticated";
     /// The issuer of the assertion cannot be reached.
     IdentityUnavailable = 31, "identity_unavailable", 503, AfterWaiting, "The identity issuer cannot be reached";

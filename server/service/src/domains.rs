@@ -47,18 +47,25 @@ pub enum VerifyDomainError {
     /// The domain was not looked at.
     #[error(transparent)]
     Refused(#[from] ApiError),
-    /// The domain does not show the key.
-    #[error(transparent)]
-    NotProven(#[from] DomainProofError),
+    /// The domain does not show the key. The text names the page that was fetched, if there is one.
+    #[error("{reason}{}", shown(.page.as_ref()))]
+    NotProven {
+        /// The reason.
+        reason: DomainProofError,
+        /// The page.
+        page: Option<Url>,
+    },
+}
+
+fn shown(page: Option<&Url>) -> String {
+    page.map(|page| format!(" ({page})")).unwrap_or_default()
 }
 
 impl From<VerifyDomainError> for ApiError {
     fn from(error: VerifyDomainError) -> Self {
         match error {
             VerifyDomainError::Refused(error) => error,
-            VerifyDomainError::NotProven(reason) => {
-                Self::detailed(Errno::DomainNotVerified, reason)
-            }
+            VerifyDomainError::NotProven { .. } => Self::detailed(Errno::DomainNotVerified, error),
         }
     }
 }
@@ -103,20 +110,22 @@ impl Domains {
         if app.state != ApplicationState::Registered {
             return Ok(app);
         }
+        let page = self.proof_url(&app.domain);
+        let not_proven = |reason| VerifyDomainError::NotProven { reason, page: page.clone() };
         self.hosts.check(&app.domain)?;
         let counted = self.developers.check(&owner);
         counted.inspect_err(|_| self.hosts.give_back(&app.domain))?;
-        let shown = match self.fetch_proof(&app.domain).await {
+        let shown = match self.fetch_proof(page.as_ref()).await {
             Err(DomainProofError::Unreachable(FetchError::Busy)) => {
                 return Err(ApiError::slow_down(BUSY_RETRY).into());
             }
-            shown => shown?,
+            shown => shown.map_err(not_proven)?,
         };
         if !secret::equal_in_constant_time(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
-            return Err(DomainProofError::OtherText.into());
+            return Err(not_proven(DomainProofError::OtherText));
         }
         if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(from_store)? {
-            return Err(DomainProofError::Changed.into());
+            return Err(not_proven(DomainProofError::Changed));
         }
         Ok(App { state: ApplicationState::Verified, ..app })
     }
@@ -134,9 +143,8 @@ impl Domains {
         self.hosts.prune();
     }
 
-    async fn fetch_proof(&self, domain: &str) -> Result<String, DomainProofError> {
-        let url = self.proof_url(domain).ok_or(FetchError::NotAllowed)?;
-        let page = self.client.get(&url).await?;
+    async fn fetch_proof(&self, page: Option<&Url>) -> Result<String, DomainProofError> {
+        let page = self.client.get(page.ok_or(FetchError::NotAllowed)?).await?;
         if page.status != 200 {
             return Err(DomainProofError::Status(page.status));
         }

@@ -20,7 +20,7 @@ pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageRes
             let path = LocalPath::of_application(app);
             return Ok(PageResponse::redirect(&path, Notice::DomainVerified));
         }
-        Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, Some(reason)),
+        Err(VerifyDomainError::NotProven { reason, .. }) => (StatusCode::CONFLICT, Some(reason)),
         Err(VerifyDomainError::Refused(error)) if error.errno == Errno::SlowDown => {
             (StatusCode::TOO_MANY_REQUESTS, None)
         }
