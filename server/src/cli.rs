@@ -1,8 +1,8 @@
 //! The command line.
 //!
 //! The modules in reading order: the commands [`check`], [`client`], [`database`] and [`generate`]
-//! with the [`manual`] page, then the [`log_format`] of wrong arguments, the [`output`] and the
-//! errors of wrong [`usage`].
+//! with the [`manual`] page, then the [`scope`] of settings, the [`log_format`] of wrong arguments,
+//! the [`output`] and the errors of wrong [`usage`].
 
 mod check;
 mod client;
@@ -12,12 +12,16 @@ mod manual;
 
 mod log_format;
 mod output;
+mod scope;
 mod usage;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use presence_core::Clock as _;
+use presence_service::clock::SystemClock;
 use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
@@ -100,15 +104,20 @@ impl Cli {
     ///
     /// The exit code, if the arguments are wrong or ask for help.
     pub fn from_arguments() -> Result<Self, ExitCode> {
-        if log_format::is_json(std::env::args_os()) {
+        let definition = scope::limit(Self::definition());
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        if log_format::is_json(&arguments, &definition) {
             use_format(LogFormat::Json);
         }
-        let matches = Self::definition().try_get_matches();
-        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+        let read = definition.clone().try_get_matches_from(&arguments).and_then(|matches| {
+            scope::check(&matches, &definition)?;
+            Self::from_arg_matches(&matches)
+        });
+        read.map_err(|error| {
             if !error.use_stderr() {
                 return exit_code(print(error.render().to_string().trim_end()));
             }
-            print_error(&usage::describe(&error));
+            print_error(&usage::describe(&error, &arguments, &definition));
             ExitCode::from(EXIT_USAGE)
         })
     }
@@ -128,11 +137,15 @@ impl Cli {
 
     fn execute(self) -> Result<(), CommandError> {
         let Self { command, config, flags } = self;
-        if let Some(format) = Settings::log_format(&flags, config.as_deref()) {
+        let command = command.unwrap_or(Command::Serve);
+        // The lines of other commands are for a person.
+        if matches!(command, Command::Serve)
+            && let Some(format) = Settings::log_format(&flags, config.as_deref())
+        {
             use_format(format);
         }
         let settings = || Settings::load(&flags, config.as_deref()).map_err(usage_error);
-        match command.unwrap_or(Command::Serve) {
+        match command {
             Command::Generate(command) => generate::run(command, Self::definition()),
             Command::Client(command) => block_on(client::run(command)),
             Command::Openapi => print(&http::document()),
@@ -252,7 +265,8 @@ fn admin_token() -> String {
     let token = token.expose_secret();
     format!(
         "The token, which is shown only once; keep it with your passwords:\n\n    {token}\n\n\
-         The setting for the server, which does not reveal the token:\n\n    \
+         The setting for the server, which does not reveal the token. In the settings file it stands\n\
+         before the first line with [[…]], since all lines after it belong to a table:\n\n    \
          admin_token_digest = \"{digest}\"\n\n\
          With this setting the operator's pages are at /admin."
     )

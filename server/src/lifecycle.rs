@@ -78,8 +78,11 @@ impl RunningServer {
     ) -> Result<Self, StartError> {
         let build = (build_info::VERSION, build_info::commit());
         let exporter = MetricsExporter::install(build, &settings.database).map_err(start_error)?;
-        let listener = setup::listen_on(settings.listen)?;
-        let metrics_listener = settings.metrics_listen().map(setup::listen_on).transpose()?;
+        let listener = setup::listen_on(settings.listen, "--listen")?;
+        let metrics_listener = settings.metrics_listen();
+        let metrics_listener = metrics_listener
+            .map(|address| setup::listen_on(address, "--metrics-listen"))
+            .transpose()?;
         let address = listener.local_addr().map_err(start_error)?;
         let public_url = settings
             .public_url(address)

@@ -20,9 +20,11 @@ use crate::connection::open_connections::OpenConnections;
 use crate::settings::Settings;
 use crate::tls::{PreparedTls, Tls};
 
-/// Listens on an address.
-pub(super) fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
-    bind(address).map_err(|error| StartError(format!("cannot listen on {address}: {error}")))
+/// Listens on the address of a setting.
+pub(super) fn listen_on(address: SocketAddr, flag: &str) -> Result<TcpListener, StartError> {
+    bind(address).map_err(|error| {
+        StartError(format!("cannot listen on {address}: {error}; choose another with {flag}"))
+    })
 }
 
 /// Returns the limits of accepted connections.

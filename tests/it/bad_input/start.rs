@@ -87,6 +87,7 @@ async fn a_port_in_use_stops_the_start_with_one_line() {
     let listen = format!("--listen={}", server.address());
     let output = run(directory.path(), &[&listen, "--log=off", ISSUER], &[]).await;
     output.failed(1, &server.address().to_string());
+    assert!(output.err.contains("choose another with --listen"), "{output:?}");
 }
 
 #[tokio::test]
@@ -98,8 +99,8 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
         ("status_burst = \"many\"", "status_burst"),
         ("status_burst = ", "line 1, column 16: status_burst ="),
         ("[listen]\nport = 80", "listen"),
-        ("listen = 8080", "listen must be an address and port such as \"127.0.0.1:8080\""),
-        ("listen = \"8080\"", "listen must be an address and port such as"),
+        ("listen = 8080", "listen must be an IP address and port such as \"127.0.0.1:8080\""),
+        ("listen = \"8080\"", "listen must be an IP address and port such as"),
         ("status-burst = 9", "write status_burst"),
         ("grace_seconds = -1", "grace_seconds must be between 0 and"),
         ("grace_seconds = nan", "grace_seconds must be between"),
@@ -117,7 +118,7 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
         ("allowed_origins = [\"https://a.*.example\"]", "may have * only as the first label"),
         ("action_schemes = [\"MyApp\"]", "action_schemes contains \"MyApp\""),
         ("action_schemes = [\"javascript\"]", "is never allowed"),
-        ("metrics_listen = \"9100\"", "metrics_listen must be an address and port"),
+        ("metrics_listen = \"9100\"", "metrics_listen must be an IP address and port"),
     ] {
         std::fs::write(&file, text).unwrap();
         run(directory.path(), &["--config=presence.toml"], &[]).await.failed(2, wrong);
@@ -125,15 +126,21 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
     run(directory.path(), &["--config=missing.toml"], &[]).await.failed(2, "does not exist");
     run(directory.path(), &["--config=."], &[]).await.failed(2, "is a directory");
     for listen in ["--listen=8080", "--listen=localhost:8080", "--listen=127.0.0.1"] {
-        run(directory.path(), &[listen], &[]).await.failed(2, "write an address and port such as");
+        run(directory.path(), &[listen], &[])
+            .await
+            .failed(2, "write an IP address and port such as");
     }
     let listen = [("PRESENCE_LISTEN", "8080")];
-    run(directory.path(), &[], &listen).await.failed(2, "listen must be an address and port");
+    run(directory.path(), &[], &listen).await.failed(2, "listen must be an IP address and port");
     let unread = [("PRESENCE_STATUS_BURST", "many")];
     run(directory.path(), &[], &unread)
         .await
         .failed(2, "status_burst must be a whole number, not \"many\" (in PRESENCE_STATUS_BURST)");
     run(directory.path(), &["--listen=0.0.0.0:0"], &[]).await.failed(2, "public_url");
+    let twice = ["--listen=127.0.0.1:9464", "--metrics-listen=127.0.0.1:9464"];
+    run(directory.path(), &twice, &[]).await.failed(2, "must be another address than listen");
+    let issuers = [("PRESENCE_OIDC_ISSUERS", "[{name = 1}]")];
+    run(directory.path(), &[], &issuers).await.failed(2, "SIGN-IN.md");
     run(directory.path(), &["--log=nonsense=loud"], &[]).await.failed(2, "log");
     run(directory.path(), &["--dev", "--listen=0.0.0.0:0"], &[]).await.failed(2, "dev");
     for public in ["https://presence.example.org", "http://192.0.2.1:8080", "http://0.0.0.0:80"] {
@@ -155,6 +162,11 @@ async fn a_server_without_a_way_to_sign_in_does_not_start() {
         output.failed(2, "nobody can sign in");
     }
     assert!(!directory.path().join("presence.db").exists());
+    // A check ends as the server does, and leaves nothing.
+    let check = run(directory.path(), &["check"], &[]).await;
+    let server = run(directory.path(), &[], &[]).await;
+    assert_eq!((check.code, &check.err), (server.code, &server.err));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     // The commands that need no sign-in work.
     assert_eq!(run(directory.path(), &["config"], &[]).await.code, Some(0));
 }

@@ -107,6 +107,8 @@ async fn a_misspelled_name_has_a_suggestion_wherever_it_is_given() {
     let run = |arguments| run(directory.path(), arguments, &[]);
     run(&["config", "--lisen=a"]).await.failed(2, "did you mean --listen?");
     run(&["bakup"]).await.failed(2, "did you mean backup?");
+    run(&["-dev"]).await.failed(2, "did you mean --dev?");
+    run(&["listen", "--listen=127.0.0.1:1"]).await.failed(2, "is a setting of the server");
     run(&["config", "--log-format=jsn"]).await.failed(2, "did you mean json?");
     std::fs::write(directory.path().join("a.toml"), "lisen = \"a\"").unwrap();
     run(&["config", "--config=a.toml"]).await.failed(2, "did you mean listen?");

@@ -1,4 +1,5 @@
-//! With the log in JSON, all that the server prints is JSON, and only then.
+//! With the log in JSON, all that the server prints is JSON, and only then. Other commands print
+//! text.
 
 use std::process::Stdio;
 
@@ -32,7 +33,7 @@ async fn the_reason_of_a_failure_is_in_the_format_of_the_log() {
         (&file, &[], "log_format = \"json\"\nlisen = 1\n", "did you mean listen"),
         (&file, &[], "log_format = \"json\"\n", "nobody can sign in"),
         (&["--dev", JSON, "--database=sqlite://nowhere/x.db?mode=rwc"], &[], "", "nowhere"),
-        (&["backup", "--to=/nowhere/x", JSON], &[], "", "presence-server: "),
+        (&["serve", "--dev", "--config=nowhere.toml", JSON], &[], "", "does not exist"),
     ] {
         let line = fail(arguments, environment, file).await;
         assert_eq!((&line["level"], &line["target"]), (&"ERROR".into(), &"presence_server".into()));
@@ -49,6 +50,10 @@ async fn the_reason_of_a_failure_is_a_plain_line_otherwise() {
         (&["--lisen=x"][..], &[][..]),
         (&["--lisen=x", "--log-format=pretty"], &json),
         (&["--dev", "--log-format=pretty", "--database=sqlite://nowhere/x.db?mode=rwc"], &json),
+        // The lines of other commands are for a person.
+        (&["backup", "--to=/nowhere/x"], &json),
+        (&["check", JSON, "--database=sqlite://nowhere/x.db?mode=rwc", "--dev"], &json),
+        (&["check", JSON, "--lisen=x"], &json),
     ] {
         let output = run(directory.path(), arguments, environment).await;
         assert!(output.err.starts_with("presence-server: "), "{output:?}");
