@@ -78,11 +78,7 @@ impl RunningServer {
     ) -> Result<Self, StartError> {
         let build = (build_info::VERSION, build_info::commit());
         let exporter = MetricsExporter::install(build, &settings.database).map_err(start_error)?;
-        let listener = setup::listen_on(settings.listen, "--listen")?;
-        let metrics_listener = settings.metrics_listen();
-        let metrics_listener = metrics_listener
-            .map(|address| setup::listen_on(address, "--metrics-listen"))
-            .transpose()?;
+        let (listener, metrics_listener) = setup::listeners(&settings)?;
         let address = listener.local_addr().map_err(start_error)?;
         let public_url = settings
             .public_url(address)

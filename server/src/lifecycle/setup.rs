@@ -20,8 +20,20 @@ use crate::connection::open_connections::OpenConnections;
 use crate::settings::Settings;
 use crate::tls::{PreparedTls, Tls};
 
-/// Listens on the address of a setting.
-pub(super) fn listen_on(address: SocketAddr, flag: &str) -> Result<TcpListener, StartError> {
+/// Binds the address of the server, and that of the metrics if they have their own.
+///
+/// # Errors
+///
+/// The address cannot be used. The text names the option by which another one is chosen.
+pub(super) fn listeners(
+    settings: &Settings,
+) -> Result<(TcpListener, Option<TcpListener>), StartError> {
+    let listener = listen_on(settings.listen, "--listen")?;
+    let metrics = settings.metrics_listen().map(|address| listen_on(address, "--metrics-listen"));
+    Ok((listener, metrics.transpose()?))
+}
+
+fn listen_on(address: SocketAddr, flag: &str) -> Result<TcpListener, StartError> {
     bind(address).map_err(|error| {
         StartError(format!("cannot listen on {address}: {error}; choose another with {flag}"))
     })

@@ -193,10 +193,10 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn check(listen: &str, metrics_listen: &str) -> Result<(), SettingsError> {
-        let (listen, metrics_listen) = (listen.parse().unwrap(), metrics_listen.to_owned());
+    fn settings(listen: &str, metrics_listen: &str) -> Settings {
         let public_url = "https://presence.example.org".to_owned();
-        Settings { listen, metrics_listen, public_url, ..Settings::default() }.check()
+        let (listen, metrics_listen) = (listen.parse().unwrap(), metrics_listen.to_owned());
+        Settings { listen, public_url, metrics_listen, ..Settings::default() }
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
             ("0.0.0.0:9464", "127.0.0.1:9464"),
             ("127.0.0.1:9464", "[::]:9464"),
         ] {
-            let error = check(listen, metrics).unwrap_err().to_string();
+            let error = settings(listen, metrics).check().unwrap_err().to_string();
             assert!(
                 error.contains("metrics_listen must be another address than listen"),
                 "{error}"
@@ -218,7 +218,7 @@ mod tests {
             ("127.0.0.1:9464", "127.0.0.2:9464"),
             ("127.0.0.1:0", "127.0.0.1:0"),
         ] {
-            assert!(check(listen, metrics).is_ok(), "{listen} {metrics}");
+            assert!(settings(listen, metrics).check().is_ok(), "{listen} {metrics}");
         }
     }
 }

@@ -48,8 +48,8 @@ struct GrantRow {
     appid: String,
     uid: String,
     name: String,
-    /// Set if another Application that sees the user has the same name.
-    has_namesake: bool,
+    /// The beginning of the id, if another Application that sees the user has the same name.
+    id_beginning: Option<String>,
     domain: String,
     paused: bool,
     active: bool,
@@ -75,7 +75,7 @@ impl GrantRow {
             appid: grant.app.to_string(),
             uid: grant.puid.to_string(),
             name,
-            has_namesake: false,
+            id_beginning: None,
             domain,
             paused: grant.paused,
             former_domain: grant.waiting.then_some(granted_domain),
@@ -86,11 +86,6 @@ impl GrantRow {
             last_checked_at: last_looked_at.map(Timestamp::new),
         }
     }
-
-    /// Returns the beginning of the id of the Application, which tells it from its namesakes.
-    fn short_appid(&self) -> String {
-        self.appid.chars().take(8).collect()
-    }
 }
 
 /// Marks the Applications whose name is that of another one.
@@ -100,7 +95,9 @@ fn mark_namesakes(grants: &mut [GrantRow]) {
         *count.entry(grant.name.clone()).or_default() += 1;
     }
     for grant in grants {
-        grant.has_namesake = count.get(&grant.name).is_some_and(|count| *count > 1);
+        if count.get(&grant.name).is_some_and(|count| *count > 1) {
+            grant.id_beginning = Some(grant.appid.chars().take(8).collect());
+        }
     }
 }
 
