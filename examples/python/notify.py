@@ -51,7 +51,7 @@ async def main(name: str, message: str) -> None:
         queued = await service.notify_one(notification)
         print("queued as", queued.id, flush=True)
         print("waiting for a device to take it, and for the receipt", flush=True)
-        # So a receipt does not tell what was taken while this Application could not see the user.
+        # A receipt does not tell what was taken while this Application could not see the user.
         print("(held for up to 30 s after the Application began to see the user)", flush=True)
         async for event in service:
             if isinstance(event, ReceiptsEvent):

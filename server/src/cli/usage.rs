@@ -105,7 +105,7 @@ mod tests {
             (&["-listen=127.0.0.1:1"], "did you mean --listen?"),
             (&["device", "-email", "alice@dev.localhost"], "did you mean --email?"),
             (&["help", "nope"], "; the commands are serve, openapi, "),
-            (&["dance"], "; the commands are serve, openapi, "),
+            (&["xyzzy"], "; the commands are serve, openapi, "),
             (&["device", "--status=busy"], "; write one of online, unavailable, offline (try"),
             (&["--log-format=text"], "; write one of pretty, json (try --help)"),
             (&["--log-format=jsn"], "did you mean json?; write one of pretty, json"),

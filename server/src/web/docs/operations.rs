@@ -151,7 +151,7 @@ impl SubjectSection {
                 }),
             );
         }
-        // What deletes something comes last.
+        // Calls that delete something come last.
         operations.sort_by_key(|one| (place(&FIRST_OPERATIONS, &one.id), one.method == "DELETE"));
         Self {
             name: name.to_owned(),
