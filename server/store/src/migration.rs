@@ -16,8 +16,11 @@ use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
 use sea_orm_migration::seaql_migrations;
 
+use crate::bounded::LOCK_RETRY;
 use crate::error::StoreError;
 
+/// The maximum number of attempts to apply the migrations.
+const ATTEMPTS: usize = 20;
 /// The table in which sea-orm records the applied migrations.
 const TABLE: &str = "seaql_migrations";
 
@@ -53,7 +56,15 @@ pub(crate) async fn run(db: &DatabaseConnection) -> Result<(), StoreError> {
         // The server that has applied it has applied those before it.
         return Ok(());
     }
-    Ok(Migrator::up(db, None).await?)
+    let mut attempts = 1;
+    loop {
+        match Migrator::up(db, None).await.map_err(StoreError::from) {
+            // Servers that run meanwhile may lock the tables in another order.
+            Err(error) if error.is_conflict() && attempts < ATTEMPTS => attempts += 1,
+            result => return result,
+        }
+        tokio::time::sleep(LOCK_RETRY).await;
+    }
 }
 
 /// Returns the name of the newest migration of this server.

@@ -139,7 +139,7 @@ async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
     run(directory.path(), &["--listen=0.0.0.0:0"], &[]).await.failed(2, "public_url");
     let twice = ["--listen=127.0.0.1:9464", "--metrics-listen=127.0.0.1:9464"];
     run(directory.path(), &twice, &[]).await.failed(2, "must be another address than listen");
-    let issuers = [("PRESENCE_OIDC_ISSUERS", "[{name = 1}]")];
+    let issuers = [("PRESENCE_OIDC_ISSUERS", "[{name = \"example\"}]")];
     run(directory.path(), &[], &issuers).await.failed(2, "SIGN-IN.md");
     run(directory.path(), &["--log=nonsense=loud"], &[]).await.failed(2, "log");
     run(directory.path(), &["--dev", "--listen=0.0.0.0:0"], &[]).await.failed(2, "dev");

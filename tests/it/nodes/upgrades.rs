@@ -73,10 +73,17 @@ async fn of_the_older_version(mut server: Server) -> Server {
     server
 }
 
-/// Applies the migration, as a server of the next version does when it starts.
+/// Applies the migration, as a server of the next version does when it starts: it tries again after
+/// a deadlock with the servers that run.
 async fn migrate(cluster: &'static Cluster, server: &Server) {
     let database = server.database_name();
-    tokio::task::spawn_blocking(move || cluster.run_sql(&database, NEXT_MIGRATION)).await.unwrap();
+    let migration = move || loop {
+        match cluster.try_sql(&database, NEXT_MIGRATION) {
+            Err(error) if error.contains("deadlock detected") => {}
+            result => return result,
+        }
+    };
+    tokio::task::spawn_blocking(migration).await.unwrap().unwrap();
 }
 
 /// Devices that report numbers, one after another, at two servers in turn.

@@ -135,15 +135,26 @@ impl Cluster {
     ///
     /// If a statement fails.
     pub fn run_sql(&self, database: &str, sql: &str) -> String {
+        self.try_sql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Runs statements like [`Cluster::run_sql`].
+    ///
+    /// # Errors
+    ///
+    /// The text of PostgreSQL, if a statement fails.
+    pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let output = Command::new(self.programs.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
             .args(["-U", "presence", "-p", &self.port.to_string(), "-c", sql, database])
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{sql}: {error}");
-        String::from_utf8(output.stdout).unwrap()
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// Runs `pg_ctl` with these arguments, such as `["restart", "-m", "immediate"]`, and waits
