@@ -45,8 +45,8 @@ pub(crate) enum Tls {
 }
 
 impl PreparedTls {
-    /// Returns the reasons why clients at this URL do not accept a certificate of files, each as one
-    /// line. A certificate by ACME is renewed while the server runs.
+    /// Returns the reasons why clients at this URL do not accept a certificate of files, each as
+    /// one line. A certificate by ACME is renewed while the server runs.
     pub(crate) fn warnings(&self, url: Option<&Url>, now: UnixMillis) -> Vec<String> {
         match self {
             Self::Files(files) => {

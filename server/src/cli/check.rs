@@ -61,8 +61,8 @@ async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandErro
     }
 }
 
-/// Checks that clients accept a certificate now. One for another host is a warning, since clients may
-/// reach this server by another name than others do.
+/// Checks that clients accept a certificate now. One for another host is a warning, since clients
+/// may reach this server by another name than others do.
 fn check_certificate(settings: &Settings, files: &FileTls) -> Result<(), CommandError> {
     let url = settings.public_url(settings.listen);
     if let Some(problem) = url.and_then(|url| files.name_problem(&url)) {

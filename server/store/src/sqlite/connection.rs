@@ -282,8 +282,8 @@ fn create_private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// Describes a lock that cannot be opened, with its owner, who may be another account that once ran a
-/// command.
+/// Describes a lock that cannot be opened, with its owner, who may be another account that once ran
+/// a command.
 fn no_lock(path: PathBuf, error: &std::io::Error) -> StoreError {
     let owner = owner(&path).map(|owner| {
         format!("; it belongs to the user with the id {owner}: give it to the user of the server")
