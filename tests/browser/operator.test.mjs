@@ -75,7 +75,7 @@ test("an operator sees the live status of the server and no users", async (t) =>
   await page.locator("#app_connections").getByText("1", { exact: true }).waitFor();
   await server.call("GET", "/nothing");
   await page.locator("#errors").getByText("not found").waitFor();
-  await page.getByRole("img", { name: /devices: 1, application servers: 1/ }).waitFor();
+  await page.getByRole("img", { name: /devices: 1, AppServices: 1/ }).waitFor();
   await checkPage(page, "operator-figures");
   assert.equal((await page.content()).includes("@"), false);
   await server.kill();
