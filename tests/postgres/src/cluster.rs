@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -144,17 +144,18 @@ impl Cluster {
     ///
     /// The text of PostgreSQL, if a statement fails.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
-        let output = Command::new(self.programs.join("psql"))
+        let output = self.psql(database, sql);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Output {
+        Command::new(self.programs.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
             .args(["-U", "presence", "-p", &self.port.to_string(), "-c", sql, database])
             .stdin(Stdio::null())
             .output()
-            .unwrap();
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout).unwrap())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
+            .unwrap()
     }
 
     /// Runs `pg_ctl` with these arguments, such as `["restart", "-m", "immediate"]`, and waits
