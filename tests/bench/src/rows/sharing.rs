@@ -54,8 +54,7 @@ async fn measure_changes(pair: &SharingPair, alone: &Server, scale: &Scale) -> V
             what: "two servers: a change told to 3 Applications, PostgreSQL",
             unit: "µs of CPU",
             rounds: rounds.iter().map(|(_, it)| Pair::alone(it.database_micros)).collect(),
-            // A batch has about fifty changes here. In a larger one a change costs less.
-            judged: Judged::Measured(Thresholds::at_most(110.0, 80.0)),
+            judged: Judged::Measured(Thresholds::at_most(80.0, 60.0)),
         },
         Finding {
             what: "two servers: a change told to 3 Applications, the servers",
