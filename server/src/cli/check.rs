@@ -49,7 +49,7 @@ pub(super) async fn run(settings: Settings, offline: bool) -> Result<(), Command
 /// without it, and may have a certificate already.
 async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandError> {
     match settings.prepare_tls().map_err(usage_error)? {
-        Some(PreparedTls::Files(files)) => check_certificate(settings, &files),
+        Some(PreparedTls::Files(files)) => check_certificate(settings, &files, offline),
         Some(PreparedTls::Acme(_)) if offline => {
             print("certificate authority: not asked (--offline)")
         }
@@ -62,14 +62,21 @@ async fn check_tls(settings: &Settings, offline: bool) -> Result<(), CommandErro
 }
 
 /// Checks that clients accept a certificate now. One for another host is a warning, since clients
-/// may reach this server by another name than others do.
-fn check_certificate(settings: &Settings, files: &FileTls) -> Result<(), CommandError> {
+/// may reach this server by another name than others do. `offline`, before each start of the
+/// service, one that is not valid now is a warning too: a server starts with it, and takes the next
+/// one without a restart.
+fn check_certificate(
+    settings: &Settings,
+    files: &FileTls,
+    offline: bool,
+) -> Result<(), CommandError> {
     let url = settings.public_url(settings.listen);
     if let Some(problem) = url.and_then(|url| files.name_problem(&url)) {
         print(&format!("warning: {problem}"))?;
     }
     match files.validity_problem(SystemClock::default().now()) {
         None => print("certificate: ok"),
+        Some(problem) if offline => print(&format!("warning: {problem}")),
         Some(problem) => Err(failure(problem)),
     }
 }
