@@ -104,6 +104,12 @@ impl Database {
         self.cluster.run_sql("postgres", &sql).trim().parse().unwrap()
     }
 
+    /// Returns the number of transactions so far that have written something.
+    pub(crate) fn writing_transactions(&self) -> u64 {
+        let sql = "SELECT pg_snapshot_xmax(pg_current_snapshot())";
+        self.cluster.run_sql(&self.name, sql).trim().parse().unwrap()
+    }
+
     /// Begins a transaction that stays open for some time, and keeps old rows from being removed.
     pub(crate) fn open_snapshot(&self, time: Duration) -> Child {
         let sql = format!(

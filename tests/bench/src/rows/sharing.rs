@@ -14,12 +14,52 @@ use crate::report::{Finding, Judged, Pair, Thresholds};
 use crate::rows::notify::{Senders, SentBatch};
 use crate::scale::Scale;
 
-use changes::ChangeRound;
+use changes::{ChangeRound, ChangingUsers};
 use pair::SharingPair;
 
 /// The number of users who receive notifications, for each of the scale's receivers: 4,000 in a
 /// full run.
 const RECEIVERS: usize = 4;
+
+/// The number of devices that make large batches, for each of the scale's senders: 512 in a full
+/// run.
+const MANY: usize = 2;
+
+/// The rows of changes that are written in batches of about one size, each told to 3 Applications.
+struct BatchRows {
+    /// The row of the mean number of changes in a batch, with the least one that counts.
+    size: &'static str,
+    least: f64,
+    /// The row of the cost of PostgreSQL, with its gate and its aim.
+    database: &'static str,
+    gate: f64,
+    aim: f64,
+    servers: &'static str,
+    rate: &'static str,
+    answer: &'static str,
+}
+
+const SMALL_BATCHES: BatchRows = BatchRows {
+    size: "two servers, 256 devices: changes in a batch",
+    least: 32.0,
+    database: "two servers, 256 devices: a change, PostgreSQL",
+    gate: 110.0,
+    aim: 92.0,
+    servers: "two servers, 256 devices: a change, the servers",
+    rate: "two servers, 256 devices: changes by the clock",
+    answer: "two servers, 256 devices: status → OK, p99",
+};
+
+const LARGE_BATCHES: BatchRows = BatchRows {
+    size: "two servers, 512 devices: changes in a batch",
+    least: 64.0,
+    database: "two servers, 512 devices: a change, PostgreSQL",
+    gate: 80.0,
+    aim: 60.0,
+    servers: "two servers, 512 devices: a change, the servers",
+    rate: "two servers, 512 devices: changes by the clock",
+    answer: "two servers, 512 devices: status → OK, p99",
+};
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let pair = SharingPair::start().await;
@@ -38,42 +78,47 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
 }
 
 async fn measure_changes(pair: &SharingPair, alone: &Server, scale: &Scale) -> Vec<Finding> {
-    let mut baseline = changes::ChangingUsers::open(&[alone], scale).await;
-    let mut measured = changes::ChangingUsers::open(&pair.servers(), scale).await;
-    let mut rounds: Vec<(ChangeRound, ChangeRound)> = Vec::new();
+    let [few, many] = [scale.senders, MANY * scale.senders];
+    let mut baseline = ChangingUsers::open(&[alone], many, scale).await;
+    let mut measured = ChangingUsers::open(&pair.servers(), many, scale).await;
+    let mut rounds = [few, many].map(|count| (count, Vec::new()));
     for _ in 0..=scale.rounds {
-        let baseline = baseline.run_round(scale.round, None).await;
-        let measured = measured.run_round(scale.round, Some(pair)).await;
-        rounds.push((baseline, measured));
+        for (count, rounds) in &mut rounds {
+            let baseline = baseline.run_round(*count, scale.round, None).await;
+            let measured = measured.run_round(*count, scale.round, Some(pair)).await;
+            rounds.push((baseline, measured));
+        }
     }
-    // A first round is not counted.
-    rounds.remove(0);
-    let beside = |value: fn(&ChangeRound) -> f64| Pair::of_rounds(&rounds, value);
+    let [few, many] = rounds.map(|(_, mut rounds)| {
+        // A first round is not counted.
+        rounds.remove(0);
+        rounds
+    });
+    [findings_of(&SMALL_BATCHES, &few), findings_of(&LARGE_BATCHES, &many)].concat()
+}
+
+fn findings_of(names: &BatchRows, rounds: &[(ChangeRound, ChangeRound)]) -> Vec<Finding> {
+    let beside = |value: fn(&ChangeRound) -> f64| Pair::of_rounds(rounds, value);
+    let shared = |value: fn(&ChangeRound) -> f64| {
+        rounds.iter().map(|(_, shared)| Pair::alone(value(shared))).collect()
+    };
+    let row = |what, unit, rounds, judged| Finding { what, unit, rounds, judged };
     vec![
-        Finding {
-            what: "two servers: a change told to 3 Applications, PostgreSQL",
-            unit: "µs of CPU",
-            rounds: rounds.iter().map(|(_, it)| Pair::alone(it.database_micros)).collect(),
-            judged: Judged::Measured(Thresholds::at_most(80.0, 60.0)),
-        },
-        Finding {
-            what: "two servers: a change told to 3 Applications, the servers",
-            unit: "µs of CPU",
-            rounds: beside(|round| round.server_micros),
-            judged: Judged::Nothing,
-        },
-        Finding {
-            what: "two servers: changes by the clock",
-            unit: "changes/s",
-            rounds: beside(|round| round.rate),
-            judged: Judged::Nothing,
-        },
-        Finding {
-            what: "two servers: status → OK, p99",
-            unit: "ms",
-            rounds: beside(|round| round.p99),
-            judged: Judged::Nothing,
-        },
+        row(
+            names.size,
+            "changes",
+            shared(|round| round.batch),
+            Judged::Measured(Thresholds::at_least(names.least, names.least)),
+        ),
+        row(
+            names.database,
+            "µs of CPU",
+            shared(|round| round.database_micros),
+            Judged::Measured(Thresholds::at_most(names.gate, names.aim)),
+        ),
+        row(names.servers, "µs of CPU", beside(|it| it.server_micros), Judged::Nothing),
+        row(names.rate, "changes/s", beside(|it| it.rate), Judged::Nothing),
+        row(names.answer, "ms", beside(|it| it.p99), Judged::Nothing),
     ]
 }
 

@@ -35,17 +35,19 @@ pub(crate) struct ChangeRound {
     pub(crate) database_micros: f64,
     /// The CPU time of all servers together, for each change.
     pub(crate) server_micros: f64,
+    /// The mean number of changes that are written together.
+    pub(crate) batch: f64,
 }
 
 impl ChangingUsers {
-    pub(crate) async fn open(servers: &[&Server], scale: &Scale) -> Self {
+    pub(crate) async fn open(servers: &[&Server], count: usize, scale: &Scale) -> Self {
         let owner = servers[0].sign_in("developer").await;
         let mut applications = Vec::with_capacity(scale.applications);
         for number in 0..scale.applications {
             let name = format!("Application {number}");
             applications.push(servers[0].application_named(&owner, &name).await);
         }
-        let users = sign_in(servers[0], &applications, scale.senders).await;
+        let users = sign_in(servers[0], &applications, count).await;
         let sides: Vec<Side> = servers.iter().map(|server| Side::of(server)).collect();
         let mut devices = Vec::with_capacity(users.len());
         for (number, user) in users.iter().enumerate() {
@@ -63,25 +65,28 @@ impl ChangingUsers {
         Self { processes, devices, _followers: followers }
     }
 
-    /// Lets all devices report for some time.
+    /// Lets so many of the devices report for some time.
     pub(crate) async fn run_round(
         &mut self,
+        count: usize,
         time: Duration,
         pair: Option<&SharingPair>,
     ) -> ChangeRound {
         let of_servers = || self.processes.iter().map(|it| it.cpu()).sum::<Duration>();
         let of_database = || pair.map(|pair| pair.database.cpu()).unwrap_or_default();
-        let before = (of_servers(), of_database());
+        // Each batch is a transaction, and hardly anything else writes meanwhile.
+        let batches = || pair.map_or(0, |pair| pair.database.writing_transactions());
+        let before = (of_servers(), of_database(), batches());
         let begun = Instant::now();
         let mut tasks: JoinSet<_> =
-            self.devices.drain(..).map(|it| report_until(it, begun + time)).collect();
+            self.devices.drain(..count).map(|it| report_until(it, begun + time)).collect();
         let mut millis = Vec::new();
         while let Some(done) = tasks.join_next().await {
             let (device, mut latencies) = done.unwrap();
             self.devices.push(device);
             millis.append(&mut latencies);
         }
-        let after = (of_servers(), of_database());
+        let after = (of_servers(), of_database(), batches());
         let (clock, count) = (begun.elapsed().as_secs_f64(), millis.len() as f64);
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count;
         ChangeRound {
@@ -89,6 +94,7 @@ impl ChangingUsers {
             p99: p99(&mut millis),
             server_micros: each(after.0.saturating_sub(before.0)),
             database_micros: each(after.1.saturating_sub(before.1)),
+            batch: count / after.2.saturating_sub(before.2) as f64,
         }
     }
 }
