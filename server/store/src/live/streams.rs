@@ -275,8 +275,8 @@ impl Live {
         let [oldest, forgotten] = [oldest, forgotten].map(crate::rows::time_to_column);
         let sql = format!(
             "WITH due AS MATERIALIZED (SELECT s.app, GREATEST(s.floor, {HEAD} - $2, \
-             COALESCE((SELECT max(l.place) FROM (SELECT l.place, l.at FROM live_log l \
-             WHERE l.app = s.app ORDER BY l.place LIMIT {PAGE}) l WHERE l.at < $1), 0)) AS floor \
+             COALESCE((SELECT l.place - 1 FROM live_log l WHERE l.app = s.app \
+             AND l.place > s.floor AND l.at >= $1 ORDER BY l.place LIMIT 1), {HEAD})) AS floor \
              FROM live_streams s ORDER BY s.app FOR NO KEY UPDATE SKIP LOCKED) \
              UPDATE live_streams s SET floor = due.floor FROM due \
              WHERE s.app = due.app AND s.floor < due.floor"

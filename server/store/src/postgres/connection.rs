@@ -132,6 +132,8 @@ impl PostgresDatabase {
                     // Each of them finds its rows by an index. A plan that was made while a table
                     // was small, or by old statistics, would read the whole table instead.
                     ("enable_seqscan", "off"),
+                    // Few rows are read together, in the order of an index.
+                    ("enable_bitmapscan", "off"),
                 ])
             });
         let opening = Database::connect(options);

@@ -1,8 +1,9 @@
 -- Applies the changes of a server to the rosters of users, sorted by user, with the changes of what
 -- Applications see. A roster is written only if the user's revision is still `p_rev`; -1 stands
--- for a user without a roster. A due time is -1 for none. With `p_grants`, unless it is -1, the grants of the user must still
--- have this revision. Returns a row for each user who was refused, with the revision and the roster
--- of today, and for each who had no roster, with the new revision; then one with the time.
+-- for a user without a roster. A due time is -1 for none. With `p_grants`, unless it is -1, the
+-- grants of the user must still have this revision. Returns a row for each user who was refused,
+-- with the revision and the roster of today, and for each who had no roster, with the new revision;
+-- then one with the time.
 CREATE FUNCTION presence_apply_1(
   p_epoch bigint, p_node bigint,
   -- The longest time for which a change waits before an Application sees it, in milliseconds.
@@ -30,9 +31,10 @@ BEGIN
     RAISE EXCEPTION 'this server was declared dead' USING ERRCODE = 'PR002';
   END IF;
   -- A conflict locks the row also where the update is not done. A new revision is greater than
-  -- every one that a removed row of the same user had.
-  INSERT INTO live_users AS u (user_id, rev, roster)
-    SELECT q.id, now_ms * 1000, '' FROM unnest(p_user) q(id)
+  -- every one that a removed row of the same user had. A new row whose change is refused stays
+  -- empty, and is due to be removed.
+  INSERT INTO live_users AS u (user_id, rev, roster, due_at)
+    SELECT q.id, now_ms * 1000, '', 0 FROM unnest(p_user) q(id)
     ON CONFLICT (user_id) DO UPDATE SET rev = u.rev WHERE false;
   SELECT array_agg(q.id) INTO refused
     FROM unnest(p_user, p_rev, p_grants) q(id, rev, grants) JOIN live_users u ON u.user_id = q.id

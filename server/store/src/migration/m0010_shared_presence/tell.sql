@@ -19,11 +19,16 @@ CREATE FUNCTION presence_tell_1(
   p_app integer[], p_puid uuid[], p_kind smallint[], p_status smallint[], p_cause smallint[], p_text text[]
 ) RETURNS integer[] LANGUAGE plpgsql AS $$
 DECLARE
+  locked bigint;
   moved integer[];
 BEGIN
   p_at := COALESCE(p_at, floor(extract(epoch FROM clock_timestamp()) * 1000));
   PERFORM 1 FROM live_streams WHERE app = ANY (p_app) ORDER BY app FOR NO KEY UPDATE;
-  PERFORM presence_check_streams_1(p_app);
+  GET DIAGNOSTICS locked = ROW_COUNT;
+  IF locked < (SELECT count(DISTINCT a) FROM unnest(p_app) a) THEN
+    PERFORM presence_check_streams_1(p_app);
+    RAISE EXCEPTION 'streams were missing' USING ERRCODE = 'PR003';
+  END IF;
   -- What waits of these users is older.
   IF EXISTS (SELECT 1 FROM live_waiting) THEN
     DELETE FROM live_waiting w USING unnest(p_app, p_puid) t(app, puid)
