@@ -196,7 +196,7 @@ impl Source for AppServiceEvents {
     }
 }
 
-/// The presence of the users of an Application, and the sending of live notifications. For back
+/// The presence of the users of an Application, and the sending of notifications. For back
 /// ends only, because it needs an API key.
 ///
 /// It is closed by `shutdown`, and when its last reference is gone. The app pulls events in a loop,
@@ -265,7 +265,7 @@ impl AppServiceChannel {
         runtime::wait(cancel, runtime::infallible(next)).await
     }
 
-    /// Sends live notifications, and returns the result for each, in order. The call continues
+    /// Sends notifications, and returns the result for each, in order. The call continues
     /// after a reconnect, and queues nothing twice, also if it is repeated. If a long list is
     /// answered only in part, the others have the error as their result.
     ///
@@ -283,7 +283,7 @@ impl AppServiceChannel {
         Ok(batch.results(runtime::wait(cancel, self.channel.notify(items)).await?))
     }
 
-    /// Sends one live notification.
+    /// Sends one notification.
     ///
     /// # Errors
     ///

@@ -70,7 +70,7 @@ impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
     }
 }
 
-/// A live notification that a device has received.
+/// A notification that a device has received.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct LiveNotification {
     /// The sender as the AppService names it, or the name of the Application.
@@ -107,7 +107,7 @@ impl From<presence_client::LiveNotification> for LiveNotification {
     }
 }
 
-/// A live notification with the number with which the app confirms that it has received it.
+/// A notification with the number with which the app confirms that it has received it.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct NumberedNotification {
     /// The number. The first notification of a channel has the number 1.
@@ -135,7 +135,7 @@ impl Source for Notifications {
 }
 
 /// The presence of one device. It reports the status, reports it again after each reconnect, and
-/// receives live notifications.
+/// receives notifications.
 ///
 /// It is closed by `shutdown`, and when its last reference is gone. The app pulls notifications,
 /// states and credential requests, each independently of the others.
@@ -168,7 +168,7 @@ impl DeviceChannel {
         }))
     }
 
-    /// Waits for the next live notification; none after the end of the channel. The same
+    /// Waits for the next notification; none after the end of the channel. The same
     /// notification is returned again until `confirm_notification` is called with its number, so a
     /// cancelled call loses nothing. Only one caller may wait at a time.
     ///

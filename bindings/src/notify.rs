@@ -1,4 +1,4 @@
-//! Live notifications to send, and the results, both on the channel and over REST.
+//! Notifications to send, and the results, both on the channel and over REST.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use presence_client::{Error, Puid};
 use crate::error::PresenceError;
 use crate::presence::{PresenceUpdate, parse_id};
 
-/// A live notification to send. It has an idempotency key from its construction, so that a call
+/// A notification to send. It has an idempotency key from its construction, so that a call
 /// that failed can be repeated with the same object.
 #[derive(Debug, uniffi::Object)]
 pub struct NewNotification {

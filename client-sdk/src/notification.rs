@@ -1,4 +1,4 @@
-//! The live notifications that an AppService sends, on its channel and over REST.
+//! The notifications that an AppService sends, on its channel and over REST.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use presence_protocol::Puid;
 use presence_protocol::app::NotifyItem;
 use presence_protocol::limits::MAX_TTL_SECONDS;
 
-/// A live notification to send.
+/// A notification to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNotification {
     /// The user.

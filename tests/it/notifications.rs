@@ -1,4 +1,4 @@
-//! The delivery of live notifications from an AppService to the devices of a user.
+//! The delivery of notifications from an AppService to the devices of a user.
 
 mod backlog;
 mod delivery;

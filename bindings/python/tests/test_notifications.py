@@ -1,4 +1,4 @@
-"""Live notifications from a back end to a device, and the acknowledgements."""
+"""Notifications from a back end to a device, and the acknowledgements."""
 
 import asyncio
 import contextlib

@@ -79,7 +79,7 @@ impl AppServiceApi {
         })
     }
 
-    /// Sends live notifications, at most 500, and returns the result for each, in order. A crash of
+    /// Sends notifications, at most 500, and returns the result for each, in order. A crash of
     /// the server does not lose a notification that was queued.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl AppServiceApi {
         Ok(batch.results(runtime::wait(cancel, self.api.notify(items)).await?))
     }
 
-    /// Sends one live notification.
+    /// Sends one notification.
     ///
     /// # Errors
     ///

@@ -31,9 +31,9 @@ pub struct AppServiceRequest {
 pub enum AppServiceCommand {
     /// Authenticates the AppService.
     Auth(AppServiceAuth),
-    /// Sends live notifications. The reply is a list of results.
+    /// Sends notifications. The reply is a list of results.
     Notify(Vec<Result<NotifyItem, ApiError>>),
-    /// Sends one live notification, in the format of 2013. The whole frame is refused if it is
+    /// Sends one notification, in the format of 2013. The whole frame is refused if it is
     /// invalid.
     NotifyOne(NotifyItem),
     /// Reads the current presence of users. An entry that is not a valid PUID is kept as text.
@@ -62,7 +62,7 @@ pub struct AppServiceAuth {
     pub receipts: bool,
 }
 
-/// A live notification to send.
+/// A notification to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifyItem {
     /// The user.

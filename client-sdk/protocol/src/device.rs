@@ -211,7 +211,7 @@ pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
     }
 }
 
-/// A live notification, as a device receives it.
+/// A notification, as a device receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveNotification {
     /// The sender as the AppService names it, or the name of the Application.

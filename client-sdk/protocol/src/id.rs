@@ -75,7 +75,7 @@ random_id! {
     Puid
 }
 random_id! {
-    /// The id of a live notification.
+    /// The id of a notification.
     NotificationId
 }
 

@@ -97,7 +97,7 @@ impl AppServiceApi {
         self.call(call).await
     }
 
-    /// Sends at most 500 live notifications, and returns one result for each, in order. `Ok` means
+    /// Sends at most 500 notifications, and returns one result for each, in order. `Ok` means
     /// that the notification is stored.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl AppServiceApi {
         Ok(results.map(|result| result.map_err(Error::from)).collect())
     }
 
-    /// Sends one live notification. `Ok` means that it is stored.
+    /// Sends one notification. `Ok` means that it is stored.
     ///
     /// # Errors
     ///

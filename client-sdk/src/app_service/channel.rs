@@ -64,7 +64,7 @@ impl AppServiceChannel {
         Ok((Self { handle, permits, timing }, events))
     }
 
-    /// Sends live notifications, and returns one result for each, in order: the id of the queued
+    /// Sends notifications, and returns one result for each, in order: the id of the queued
     /// notification, or the error. A notification with an id is stored durably by the server.
     ///
     /// The call continues over reconnects. No notification is queued twice, also if the call is
@@ -107,7 +107,7 @@ impl AppServiceChannel {
         }
     }
 
-    /// Sends one live notification, like [`notify`](Self::notify).
+    /// Sends one notification, like [`notify`](Self::notify).
     ///
     /// # Errors
     ///

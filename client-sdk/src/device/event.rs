@@ -11,7 +11,7 @@ use crate::state::ConnectionState;
 pub enum DeviceEvent {
     /// The state of the channel has changed. A slow application gets only the newest state.
     State(ConnectionState),
-    /// A live notification. It is sent again after a restart of the application unless it was
+    /// A notification. It is sent again after a restart of the application unless it was
     /// [acknowledged](crate::DeviceChannel::acknowledge), but never twice within one channel.
     Notification(LiveNotification),
     /// The channel needs a credential: see

@@ -78,7 +78,7 @@ fn wake_if_deferred(shared: &SharedState<DeviceProtocol>) {
     }
 }
 
-/// The live notifications of a device channel, to be pulled. Made by [`DeviceEvents::split`].
+/// The notifications of a device channel, to be pulled. Made by [`DeviceEvents::split`].
 pub struct Notifications {
     shared: Arc<SharedState<DeviceProtocol>>,
 }

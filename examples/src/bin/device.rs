@@ -1,4 +1,4 @@
-//! A device: reports a status, and prints and acknowledges live notifications.
+//! A device: reports a status, and prints and acknowledges notifications.
 //!
 //! `device NAME [APPID]` is a device of `NAME@dev.localhost`, who first grants the Application, if
 //! there is one. Enter a status and an optional text, such as `unavailable in a meeting`. The end

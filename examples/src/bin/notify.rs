@@ -1,4 +1,4 @@
-//! A back end that sends a live notification and waits for the receipt.
+//! A back end that sends a notification and waits for the receipt.
 //!
 //! `notify NAME MESSAGE [ACTION]` sends to `NAME@dev.localhost`, who first grants this Application.
 //! The notification waits until `device NAME` is started.

@@ -1,4 +1,4 @@
-//! Sending live notifications.
+//! Sending notifications.
 
 use std::time::{Duration, Instant};
 

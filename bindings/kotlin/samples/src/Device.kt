@@ -1,5 +1,5 @@
 /**
- * A device on the command line: reports a status, and prints and acknowledges live notifications.
+ * A device on the command line: reports a status, and prints and acknowledges notifications.
  *
  * It needs a server in development mode, which creates an assertion for any address
  * `@dev.localhost`:

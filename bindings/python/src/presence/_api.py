@@ -112,7 +112,7 @@ class AppServiceApi:
         return await result(self._api.presence_page(to_native(after), limit), PresencePage)
 
     async def notify(self, items: Sequence[NewNotification]) -> list[NotifyResult]:
-        """Sends live notifications, at most 500, and returns the result for each, in order. A crash
+        """Sends notifications, at most 500, and returns the result for each, in order. A crash
         of the server does not lose a notification that was queued.
 
         After an error no notification was queued, except that after `TimedOutError` and
@@ -125,7 +125,7 @@ class AppServiceApi:
         return sent
 
     async def notify_one(self, item: NewNotification) -> QueuedNotification:
-        """Sends one live notification.
+        """Sends one notification.
 
         Raises:
             RefusedError: if the notification was not queued.

@@ -18,7 +18,7 @@ from ._process import check_process
 
 
 class PresenceAppService(Channel):
-    """The presence of the users of an Application, and the sending of live notifications. For back
+    """The presence of the users of an Application, and the sending of notifications. For back
     ends only, because it needs an API key.
 
     ```python
@@ -69,7 +69,7 @@ class PresenceAppService(Channel):
         return event
 
     async def notify(self, items: Sequence[NewNotification]) -> list[NotifyResult]:
-        """Sends live notifications, and returns the result for each, in order.
+        """Sends notifications, and returns the result for each, in order.
 
         The call continues after a reconnect, and queues nothing twice, also if it is repeated. If a
         long list is answered only in part, the others have the error as their result.
@@ -85,7 +85,7 @@ class PresenceAppService(Channel):
         return sent
 
     async def notify_one(self, item: NewNotification) -> QueuedNotification:
-        """Sends one live notification.
+        """Sends one notification.
 
         Raises:
             RefusedError: if it was not queued.

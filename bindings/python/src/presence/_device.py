@@ -22,7 +22,7 @@ from ._states import CredentialReason, StorageCounters
 
 class PresenceDevice(Channel):
     """The presence of one device. It reports the status, reports it again after each reconnect, and
-    receives live notifications.
+    receives notifications.
 
     ```python
     async with PresenceDevice(DeviceOptions(server, "phone"), fresh_assertion) as device:

@@ -1,4 +1,4 @@
-"""Live notifications: those to send, those that a device receives, and their receipts."""
+"""Notifications: those to send, those that a device receives, and their receipts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_TTL_SECONDS = 2**32 - 1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NewNotification:
-    """A live notification to send.
+    """A notification to send.
 
     It has an idempotency key from its construction, so that a call that failed can be repeated with
     the same object.
@@ -133,7 +133,7 @@ class NotificationReceipt:
 @mirrors(native.LiveNotification)
 @dataclasses.dataclass(frozen=True, slots=True)
 class LiveNotification:
-    """A live notification that a device has received."""
+    """A notification that a device has received."""
 
     source: str
     """The sender as the AppService names it, or the name of the Application."""

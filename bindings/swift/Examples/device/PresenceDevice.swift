@@ -1,7 +1,7 @@
 import Foundation
 import PresenceClient
 
-/// A device on the command line: reports a status, and prints and acknowledges live notifications.
+/// A device on the command line: reports a status, and prints and acknowledges notifications.
 ///
 ///     presence-device http://127.0.0.1:8080 alice@dev.localhost phone "at my desk"
 ///

@@ -6,7 +6,7 @@ extension DeviceChannel {
         }
     }
 
-    /// The live notifications. Until a loop asks for a notification, it waits in the SDK, or on the
+    /// The notifications. Until a loop asks for a notification, it waits in the SDK, or on the
     /// server if many wait.
     public var notifications: ChannelSequence<LiveNotification> {
         ChannelSequence(elements: ChannelElements(of: self, kind: "notifications")) {

@@ -16,7 +16,7 @@ pub enum ServerToDevice {
     Ok(Option<u64>),
     /// The error of a request, and the numeric id of the request.
     Error(ApiError, Option<u64>),
-    /// Live notifications.
+    /// Notifications.
     Notifications(OpenList<LiveNotification>),
     /// The seconds until the session ends, unless a fresh assertion renews it.
     ExpiresIn(u64),

@@ -10,7 +10,7 @@ import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
 
 /**
- * The presence of the users of an Application, and the sending of live notifications. For back ends
+ * The presence of the users of an Application, and the sending of notifications. For back ends
  * only, because it needs an API key.
  *
  * ```
@@ -61,7 +61,7 @@ public class PresenceAppService internal constructor(
     }
 
     /**
-     * Sends live notifications, and returns the result for each, in order. The call continues after
+     * Sends notifications, and returns the result for each, in order. The call continues after
      * a reconnect, and queues nothing twice.
      *
      * @throws PresenceException.TimedOut if the server does not reply in time
@@ -72,7 +72,7 @@ public class PresenceAppService internal constructor(
         orEnded { channel.notify(items) }
 
     /**
-     * Sends one live notification.
+     * Sends one notification.
      *
      * @throws PresenceException.Refused if it was not queued; otherwise as [notify] of several
      */

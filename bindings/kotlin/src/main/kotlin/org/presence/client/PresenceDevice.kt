@@ -38,7 +38,7 @@ public class SignedOutException(message: String = "the user is signed out") : Ex
 
 /**
  * The presence of one device. It reports the status, reports it again after each reconnect, and
- * receives live notifications.
+ * receives notifications.
  *
  * ```
  * val options = DeviceOptions(server, "phone")
@@ -64,7 +64,7 @@ public class PresenceDevice internal constructor(
     public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
 
     /**
-     * The live notifications, in order. A notification is pulled from the SDK when a collector is
+     * The notifications, in order. A notification is pulled from the SDK when a collector is
      * ready for it. Until then it waits in the SDK, or on the server if many wait. Several
      * collectors share the notifications: each goes to one of them. Call [acknowledge] for each,
      * otherwise it is delivered again after a restart of the app.

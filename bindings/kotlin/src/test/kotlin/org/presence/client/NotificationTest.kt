@@ -15,7 +15,7 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 import kotlinx.coroutines.withTimeoutOrNull
 
-/** Live notifications from a back end to a device, and the acknowledgements. */
+/** Notifications from a back end to a device, and the acknowledgements. */
 class NotificationTest {
     @Test
     fun `a notification reaches the device, and its receipt the back end`() = withTestServer { server ->
