@@ -61,14 +61,12 @@ publishing {
             pom {
                 name = "Presence client for Android"
                 description = "The client SDK of the Presence service for Kotlin on Android."
-                // An example, as in ../pom.xml.
-                url = "https://presence.example/"
+                // A release also sets `url` and `scm`, as in ../pom.xml.
                 licenses {
                     license { name = "MIT"; url = "https://opensource.org/license/mit" }
                     license { name = "Apache-2.0"; url = "https://www.apache.org/licenses/LICENSE-2.0" }
                 }
-                developers { developer { name = "The developers of Presence"; url = "https://presence.example/" } }
-                scm { url = "https://presence.example/presence.git" }
+                developers { developer { name = "The developers of Presence" } }
             }
             afterEvaluate { from(components["release"]) }
         }
