@@ -71,7 +71,8 @@ impl Settings {
         if self.dev && !listens_on_loopback {
             let problem = format!(
                 "needs a loopback address in listen, such as 127.0.0.1:8080, not {}: it lets anyone \
-                 who reaches the server sign in as any user",
+                 who reaches the server sign in as any user; OPERATION.md, Development mode, says \
+                 how a phone reaches it",
                 self.listen
             );
             return invalid("dev", problem);

@@ -214,7 +214,9 @@ mod tests {
     fn development_mode_needs_a_loopback_address() {
         let listen = Some("0.0.0.0:80".parse().unwrap());
         let flags = Flags { listen, dev: Some(true), ..Flags::default() };
-        assert!(Settings::load(&flags, None).unwrap_err().to_string().starts_with("dev needs"));
+        let error = Settings::load(&flags, None).unwrap_err().to_string();
+        assert!(error.starts_with("dev needs a loopback address in listen"), "{error}");
+        assert!(error.contains("not 0.0.0.0:80") && error.contains("phone"), "{error}");
     }
 
     #[test]
