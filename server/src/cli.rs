@@ -69,10 +69,11 @@ enum Command {
         audience: Option<String>,
     },
     /// Checks whether the database, the certificate and the issuers can be used. Changes nothing.
-    /// The exit code is 0 if all can be used, and 2 if a server with these settings does not start.
+    /// The exit code is 0 if all can be used, 2 if no server starts with these settings, and 1 for
+    /// any other problem.
     Check {
         /// Asks no issuer, collector or certificate authority, so that no other party decides
-        /// whether a server starts.
+        /// whether a server starts. A certificate that is not valid now is then a warning only.
         #[arg(long)]
         offline: bool,
     },
