@@ -210,7 +210,7 @@ pub enum EndReason {
     Replaced,
     /// The user ended this device or erased the account: close code 4005.
     EndedByUser,
-    /// The Application was deactivated or removed, or its API key was revoked: close code 4004.
+    /// The Application was deactivated or removed, or its API key was deleted: close code 4004.
     ApplicationClosed,
     /// The task of the channel was aborted, because its runtime was shut down.
     Aborted,

@@ -45,8 +45,8 @@ impl From<Status> for PresenceStatus {
 /// The cause of a change to offline.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
 pub enum PresenceOfflineCause {
-    /// The user or the operator of the Application wanted it: a device was closed in order or
-    /// ended, it reported offline, the user hides, or the grant or the Application was stopped. All
+    /// An intended change: a device was closed in order or ended, it reported offline, the user
+    /// hides, the grant was paused or revoked, or the Application was deactivated or blocked. All
     /// of these look alike.
     Left,
     /// The connection of the last device was lost, and its grace time ran out.

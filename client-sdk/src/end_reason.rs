@@ -12,7 +12,7 @@ pub enum EndReason {
     Replaced,
     /// The user ended this device, or deleted the account: close code 4005.
     EndedByUser,
-    /// The Application was deactivated or removed, or its API key was revoked: close code 4004.
+    /// The Application was deactivated or removed, or its API key was deleted: close code 4004.
     ApplicationClosed,
     /// The task of the channel was aborted, because its runtime was shut down.
     Aborted,
@@ -27,7 +27,7 @@ impl fmt::Display for EndReason {
             Self::Replaced => "a newer connection of the same device has replaced it",
             Self::EndedByUser => "the user ended this device",
             Self::ApplicationClosed => {
-                "the application was deactivated or removed, or its API key was revoked"
+                "the Application was deactivated or removed, or its API key was deleted"
             }
             Self::Aborted => "its runtime was shut down",
             Self::Incompatible(reason) => reason,

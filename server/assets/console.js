@@ -10,7 +10,7 @@ const END_REASONS = {
   1003: "The server could not read a frame.",
   1009: "A frame was too large for the server.",
   4003: "The API key is not valid.",
-  4004: "The application was stopped, blocked or removed, or this key was revoked.",
+  4004: "The Application was deactivated, blocked or removed, or this key was deleted.",
 };
 const STATUSES = ["online", "unavailable", "offline"];
 

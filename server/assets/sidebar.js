@@ -66,7 +66,7 @@ async function ticket() {
 
 const STATES = {
   connecting: () => "Connecting…",
-  connected: ({ reason }) => (reason === "expires" ? "Connected. Your sign-in expires in a minute. Please sign in again." : "Connected"),
+  connected: ({ reason }) => (reason === "expires" ? "Connected. Your session expires in a minute. Please sign in again." : "Connected"),
   waiting: ({ reason }) => (reason === "network" ? "You are not connected to the internet. We will try again when you are." : "Connection lost. We will try again."),
   ended: ({ reason }) => ENDED[reason],
 };

@@ -144,7 +144,7 @@ function fillList(input, applications) {
   const chosen = list.value;
   const own = applications.map(({ appid, name, domain }) =>
     option(appid, `${shortened(name)} (${domain})`));
-  list.replaceChildren(option("", "Choose an application…"), ...own, option(OTHER, "Another appid…"));
+  list.replaceChildren(option("", "Choose an Application…"), ...own, option(OTHER, "Another appid…"));
   list.value = [...list.options].some(({ value }) => value === chosen) ? chosen : "";
   list.dispatchEvent(new Event("change"));
 }

@@ -36,7 +36,7 @@ use crate::settings::{Flags, LogFormat, Settings, show_defaults};
 use crate::traces::Traces;
 use crate::{http, logging};
 
-/// Presence shows applications whether a user is reachable, if the user has allowed it.
+/// Presence shows Applications whether a user is reachable, if the user has allowed it.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {

@@ -128,7 +128,7 @@ test("no page is shown in a frame of another site", async (t) => {
   assert.ok(alice.errors(/frame-ancestors/).length >= 4, "the browser refused them all");
 });
 
-test("texts of an application are never shown as markup", async (t) => {
+test("texts of an Application are never shown as markup", async (t) => {
   const server = await ScenarioServer.start(t, { "action-schemes": "chatroom" });
   const chat = await server.application(`Chat ${MARKUP}`, `A room ${MARKUP}`);
   const alice = await BrowserUser.open(t, server, { origins: [chat.domain.origin] });
@@ -210,12 +210,12 @@ test("a redirect to another site ends on a page of this server, signed in or not
       const answer = await page.goto(chat.grantUrl({ redirect }));
       assert.equal(answer.status(), 400, redirect);
       assert.equal(new URL(page.url()).pathname, `/grant/${chat.appid}`, redirect);
-      await page.getByRole("heading", { name: "This link does not lead back to the application" }).waitFor();
+      await page.getByRole("heading", { name: "This link does not lead back to the Application" }).waitFor();
       assert.equal(await page.locator("form").count(), 0);
     }
     for (const unknown of ["0".repeat(32), "nonsense", "%3Cb%3E"]) {
       assert.equal((await page.goto(`/grant/${unknown}`)).status(), 404, unknown);
-      await page.getByRole("heading", { name: "This application does not exist" }).waitFor();
+      await page.getByRole("heading", { name: "This Application does not exist" }).waitFor();
     }
     assert.equal((await page.goto(chat.grantUrl({ id: "a\u202eb" }))).status(), 400);
     assert.equal((await page.goto(chat.grantUrl({ state: "a\nb" }))).status(), 400);
@@ -226,19 +226,19 @@ test("a redirect to another site ends on a page of this server, signed in or not
   await page.goto(chat.grantUrl({ redirect: `${chat.domain.origin}/back` }));
   await page.locator('input[name="redirect"]').evaluate((input) => (input.value = "https://evil.example/"));
   await page.getByRole("button", { name: "Allow", exact: true }).click();
-  await page.getByRole("heading", { name: "This link does not lead back to the application" }).waitFor();
+  await page.getByRole("heading", { name: "This link does not lead back to the Application" }).waitFor();
   const token = await server.signIn("alice");
   assert.deepEqual((await server.ok("GET", "/grants", { token })).grants, []);
 });
 
-test("a stopped application cannot ask for permission", async (t) => {
+test("an inactive Application cannot ask for permission", async (t) => {
   const server = await ScenarioServer.start(t);
   const chat = await server.application();
   await server.ok("POST", `/apps/${chat.appid}/deactivate`, { token: chat.owner });
   const alice = await BrowserUser.open(t, server);
   alice.ignores(/403/);
   const page = await alice.tab(chat.grantUrl());
-  await page.getByRole("heading", { name: "This application is not active" }).waitFor();
+  await page.getByRole("heading", { name: "This Application is not active" }).waitFor();
 });
 
 test("a browser that is not signed in sees nothing of another user", async (t) => {

@@ -1,4 +1,4 @@
-// The pages of a developer: registration, verification, start, keys and the console.
+// The pages of a developer: registration, verification, activation, keys and the console.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -13,18 +13,18 @@ const key = (page) => page.getByLabel("The API key", { exact: true });
 const status = (page) => page.locator("#state");
 const log = (page) => page.locator("#log");
 
-/** Signs a developer in, and opens the list of applications. */
+/** Signs a developer in, and opens the list of Applications. */
 async function developer(t, server, name = "dev", options = {}) {
   const dev = await BrowserUser.open(t, server, options);
   // A form with an error in it is answered with one of these.
   dev.ignores(/status of (400|404|409|403|429)/);
   const page = await dev.tab("/myapps");
   await dev.fillSignIn(name, page);
-  await page.getByRole("heading", { name: "My applications" }).waitFor();
+  await page.getByRole("heading", { name: "My Applications" }).waitFor();
   return { dev, page };
 }
 
-/** Registers an application through the page, and opens the page of the application. */
+/** Registers an Application through the page, and opens the page of the Application. */
 async function register(page, { name, domain, description = "" }) {
   await page.goto("/myapps/new");
   await page.getByLabel("Name").fill(name);
@@ -34,12 +34,12 @@ async function register(page, { name, domain, description = "" }) {
   await page.getByText("Registered. Next, verify").waitFor();
 }
 
-/** Verifies the domain and starts the application; returns the API key. */
-async function start(page, domain) {
+/** Verifies the domain and activates the Application; returns the API key. */
+async function activate(page, domain) {
   domain.pages["/__presence"] = { type: "text/plain", text: await page.getByLabel("The domain key").inputValue() };
   await page.getByRole("button", { name: "Verify" }).click();
   await page.getByText("Your domain is verified.").waitFor();
-  await page.getByRole("button", { name: "Start" }).click();
+  await page.getByRole("button", { name: "Activate", exact: true }).click();
   return key(page).inputValue();
 }
 
@@ -51,15 +51,15 @@ async function connect(page, apiKey) {
   await status(page).getByText("Connected", { exact: true }).waitFor();
 }
 
-test("a developer registers an application, verifies it, starts it, uses the console, replaces a key and stops it", async (t) => {
+test("a developer registers an Application, verifies it, activates it, uses the console, replaces a key and deactivates it", async (t) => {
   const server = await ScenarioServer.start(t);
   const domain = await server.domain();
   const { dev, page } = await developer(t, server, "dev", { permissions: ["clipboard-read", "clipboard-write"] });
-  await page.getByRole("heading", { name: "No applications yet" }).waitFor();
+  await page.getByRole("heading", { name: "No Applications yet" }).waitFor();
   await checkPage(page, "myapps-none");
 
   // Errors are shown beside the fields, and nothing typed is lost.
-  await page.getByRole("link", { name: "Register an application" }).click();
+  await page.getByRole("link", { name: "Register an Application" }).click();
   const description = "Chess by mail. One move a day.";
   await page.getByLabel("Description").fill("Chess by mail.\nOne move a day.");
   await page.getByLabel("Domain").fill("no host");
@@ -96,7 +96,7 @@ test("a developer registers an application, verifies it, starts it, uses the con
   await page.getByText("Your domain is verified.").waitFor();
 
   // The key is shown once, and not again after a reload.
-  await page.getByRole("button", { name: "Start" }).click();
+  await page.getByRole("button", { name: "Activate", exact: true }).click();
   await page.getByText("This key is shown only once.").waitFor();
   const first = await key(page).inputValue();
   assert.match(first, /^prs_test_/);
@@ -142,15 +142,15 @@ test("a developer registers an application, verifies it, starts it, uses the con
   const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
   assert.equal(kept.includes(first) || (await page.content()).includes(first), false, "the key is kept nowhere");
 
-  // The old key is replaced and revoked, and its connections are closed.
+  // The old key is replaced and deleted, and its connections are closed.
   const overview = await dev.tab(path);
   await overview.getByRole("button", { name: "Create another key" }).click();
   const second = await key(overview).inputValue();
   assert.notEqual(second, first);
-  await overview.getByText(`Revoke… ${first.slice(0, 17)}`).click();
-  await overview.getByRole("button", { name: "Revoke key" }).click();
-  await overview.getByText("The key was revoked").waitFor();
-  await page.getByText("this key was revoked").waitFor();
+  await overview.getByText(`Delete… ${first.slice(0, 17)}`).click();
+  await overview.getByRole("button", { name: "Delete key" }).click();
+  await overview.getByText("The key was deleted").waitFor();
+  await page.getByText("this key was deleted").waitFor();
   await status(page).getByText("Not connected").waitFor();
   await checkPage(page, "console-ended");
   await page.getByLabel("API key").fill(second);
@@ -158,12 +158,12 @@ test("a developer registers an application, verifies it, starts it, uses the con
   await status(page).getByText("Connected", { exact: true }).waitFor();
   await page.locator("#users").getByText("online").waitFor();
 
-  // A stopped application receives nothing, even with a valid key.
-  await overview.getByRole("button", { name: "Stop" }).click();
-  await overview.getByText("Stopped. Its connections were closed").waitFor();
+  // An inactive Application receives nothing, even with a valid key.
+  await overview.getByRole("button", { name: "Deactivate" }).click();
+  await overview.getByText("Deactivated. Its connections were closed").waitFor();
   await status(page).getByText("Not connected").waitFor();
-  await overview.getByRole("button", { name: "Start" }).click();
-  await overview.getByText("Started. The application receives").waitFor();
+  await overview.getByRole("button", { name: "Activate", exact: true }).click();
+  await overview.getByText("Activated. The Application receives").waitFor();
   assert.equal(await key(overview).count(), 0, "a key is made on the first start only");
   await overview.goto("/myapps");
   await checkPage(overview, "myapps");
@@ -197,7 +197,7 @@ test("a changed domain must be verified again, and removal requires typing the d
   const domain = await server.domain();
   const { page } = await developer(t, server);
   await register(page, { name: "Chess", domain: domain.host });
-  await start(page, domain);
+  await activate(page, domain);
   await page.getByRole("link", { name: "Change" }).click();
   await page.getByText("If you change the domain").waitFor();
   await checkPage(page, "myapps-change");
@@ -208,20 +208,20 @@ test("a changed domain must be verified again, and removal requires typing the d
   await page.getByRole("link", { name: "Change" }).click();
   await page.getByLabel("Domain").fill("localhost:3000");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("stopped until you verify the new domain").waitFor();
+  await page.getByText("inactive until you verify the new domain").waitFor();
   await page.getByRole("heading", { name: "Go not verified" }).waitFor();
-  await page.getByRole("link", { name: "Remove this application…" }).click();
+  await page.getByRole("link", { name: "Remove this Application…" }).click();
   await checkPage(page, "myapps-remove");
   await page.getByLabel("type the domain").fill(domain.host);
   await page.getByRole("button", { name: "Remove permanently" }).click();
-  await page.getByText("This is not the domain of the application. Nothing was removed.").waitFor();
+  await page.getByText("This is not the domain of the Application. Nothing was removed.").waitFor();
   await page.getByLabel("type the domain").fill("localhost:3000");
   await page.getByRole("button", { name: "Remove permanently" }).click();
   await page.getByText("all its data were removed").waitFor();
-  await page.getByRole("heading", { name: "No applications yet" }).waitFor();
+  await page.getByRole("heading", { name: "No Applications yet" }).waitFor();
 });
 
-test("an application of another developer does not exist for any request", async (t) => {
+test("an Application of another developer does not exist for any request", async (t) => {
   const server = await ScenarioServer.start(t);
   const domain = await server.domain();
   const { page } = await developer(t, server);
@@ -231,7 +231,7 @@ test("an application of another developer does not exist for any request", async
   for (const below of ["", "/change", "/remove", "/console"]) {
     const answer = await other.goto(path + below);
     assert.equal(answer.status(), 404, below);
-    await other.getByRole("heading", { name: "This application does not exist" }).waitFor();
+    await other.getByRole("heading", { name: "This Application does not exist" }).waitFor();
   }
   const body = { name: "Taken", domain: domain.host };
   await other.goto("/myapps/new");
@@ -255,7 +255,7 @@ test("names, descriptions and status texts full of markup are shown as text", as
   const markup = `"'><img src=x onerror=alert(1)><script>alert(1)</script></textarea>{{1}}`;
   const { page } = await developer(t, server);
   await register(page, { name: markup, domain: domain.host, description: markup });
-  const apiKey = await start(page, domain);
+  const apiKey = await activate(page, domain);
   const path = new URL(page.url()).pathname;
   const token = await server.signIn("alice");
   const { uid } = await server.ok("POST", `/grant/${path.split("/").at(-1)}`, { token, body: {} });
@@ -314,7 +314,7 @@ test("the console rejects a wrong key, and reconnects after a restart of the ser
   const { dev, page } = await developer(t, server);
   dev.ignores(/WebSocket connection to/);
   await register(page, { name: "Chess", domain: domain.host });
-  const apiKey = await start(page, domain);
+  const apiKey = await activate(page, domain);
   await page.getByRole("link", { name: "Console" }).click();
   await page.getByLabel("API key").fill("prs_test_wrong");
   await page.getByRole("button", { name: "Connect", exact: true }).click();

@@ -52,7 +52,7 @@ test("a refresh while a form is sent does not stop the refreshes", async (t) => 
     await refresh();
   });
   release();
-  await page.getByText("Paused. The application sees you as offline").waitFor();
+  await page.getByText("Paused. The Application sees you as offline").waitFor();
   const token = await server.signIn("alice");
   await server.ok("PATCH", `/grants/${chat.appid}`, { token, body: { paused: false } });
   await app(page, "Chat").getByText("allowed", { exact: true }).waitFor();
@@ -70,14 +70,14 @@ test("a user sees where they are signed in, and ends other sign-ins", async (t) 
   await checkPage(first, "sidebar-sessions");
 
   await sessions(first).filter({ hasText: await deviceOf(second) }).getByRole("button", { name: /^End/ }).click();
-  await first.getByText("That sign-in has ended, and its devices were disconnected.").waitFor();
+  await first.getByText("That session has ended, and its devices were disconnected.").waitFor();
   await isSignedOut(second);
   assert.equal(await sessions(first).count(), 2);
   await sessions(third).nth(2).waitFor({ state: "detached" });
   await connected(third);
 
   await first.getByRole("button", { name: "End all others" }).click();
-  await first.getByText("All other sign-ins have ended, and their devices were disconnected.").waitFor();
+  await first.getByText("All other sessions have ended, and their devices were disconnected.").waitFor();
   await isSignedOut(third);
   await sessions(first).nth(1).waitFor({ state: "detached" });
   await own.waitFor();
@@ -147,7 +147,7 @@ test("an application under a new domain asks again", async (t) => {
   await checkPage(page, "sidebar-new-domain");
 
   await row.getByRole("link", { name: "Allow or revoke" }).click();
-  await page.getByText("The application asks again under a new domain").waitFor();
+  await page.getByText("The Application asks again under a new domain").waitFor();
   await page.getByText(domain.host).first().waitFor();
   await checkPage(page, "grant-new-domain");
   await page.getByRole("button", { name: "Allow", exact: true }).click();

@@ -107,7 +107,7 @@ test("an operator of several servers sees each of them, and their sums", async (
   await checkPage(page, "operator-servers");
 });
 
-test("an operator blocks an application, and its developer sees the block", async (t) => {
+test("an operator blocks an Application, and its developer sees the block", async (t) => {
   const { server, page } = await operator(t);
   const name = "<img src=x onerror=alert(1)> Chat";
   const chat = await server.application(name);
@@ -120,26 +120,26 @@ test("an operator blocks an application, and its developer sees the block", asyn
   await developerPage.locator("#state").getByText("Connected", { exact: true }).waitFor();
 
   await page.getByRole("link", { name: "Applications" }).click();
-  await page.getByLabel("Find by ID, name or domain").fill("unknown");
+  await page.getByLabel("Find by appid, name or domain").fill("unknown");
   await page.getByRole("button", { name: "Find" }).click();
-  await page.getByText("No application matches").waitFor();
+  await page.getByText("No Application matches").waitFor();
   await checkPage(page, "operator-none");
   for (const expected of [chat.appid, "IMG SRC", chat.domain.host]) {
-    await page.getByLabel("Find by ID, name or domain").fill(expected);
+    await page.getByLabel("Find by appid, name or domain").fill(expected);
     await page.getByRole("button", { name: "Find" }).click();
     await page.getByRole("heading", { name }).waitFor();
   }
   assert.equal(await page.locator("main img").count(), 0);
   assert.equal((await page.content()).includes("@"), false);
   await page.getByRole("button", { name: `Block ${name}` }).click();
-  await page.getByText("Blocked. The application's connections were closed").waitFor();
+  await page.getByText("Blocked. The Application's connections were closed").waitFor();
   await page.getByText("blocked since").waitFor();
   await checkPage(page, "operator-blocked");
 
-  await developerPage.getByText("The application was stopped, blocked or removed").waitFor();
+  await developerPage.getByText("The Application was deactivated, blocked or removed").waitFor();
   await developerPage.getByRole("link", { name: "Overview" }).click();
-  await developerPage.getByText("The operator of this server blocked this application").waitFor();
-  assert.equal(await developerPage.getByRole("button", { name: "Start" }).count(), 0);
+  await developerPage.getByText("The operator of this server blocked this Application").waitFor();
+  assert.equal(await developerPage.getByRole("button", { name: "Activate" }).count(), 0);
   await checkPage(developerPage, "myapps-blocked");
   const { json } = await server.call("POST", `/apps/${chat.appid}/activate`, { token: chat.owner });
   assert.equal(json.errno, 42);
@@ -147,6 +147,6 @@ test("an operator blocks an application, and its developer sees the block", asyn
   await page.getByRole("button", { name: `Unblock ${name}` }).click();
   await page.getByText("Unblocked.").waitFor();
   await developerPage.reload();
-  await developerPage.getByRole("button", { name: "Stop" }).waitFor();
+  await developerPage.getByRole("button", { name: "Deactivate" }).waitFor();
   await chat.stream(t);
 });

@@ -24,7 +24,7 @@ test("a user gives permission, sets a status, gets a notification, pauses and re
   chat.domain.pages["/"] = { type: "text/html", text: `<!doctype html><link rel=icon href=data:,><a href="${link.replaceAll("&", "&amp;")}">Let Chat see you</a>` };
   const page = await alice.tab(`${chat.domain.origin}/`);
   await page.getByRole("link").click();
-  await page.getByText("An application asks for your permission").waitFor();
+  await page.getByText("An Application asks for your permission").waitFor();
   await alice.fillSignIn("alice", page);
   await page.getByRole("heading", { name: "Allow Chat to see your status?" }).waitFor();
   for (const text of [chat.domain.host, "A room where people talk.", "alice42", chat.domain.origin]) {
@@ -77,7 +77,7 @@ test("a user gives permission, sets a status, gets a notification, pauses and re
 
   // Paused, the user appears offline; resumed, the status is visible again. The socket stays open.
   await app(page, "Chat").getByRole("button", { name: "Pause Chat" }).click();
-  await page.getByText("Paused. The application sees you as offline").waitFor();
+  await page.getByText("Paused. The Application sees you as offline").waitFor();
   await stream.receives({ uid, status: "offline" });
   await app(page, "Chat").getByText("paused").waitFor();
   await checkPage(page, "sidebar-paused");
@@ -88,7 +88,7 @@ test("a user gives permission, sets a status, gets a notification, pauses and re
   await app(page, "Chat").getByText("More").click();
   await checkAccessibility(page, "the sidebar with a grant unfolded");
   await app(page, "Chat").getByRole("button", { name: "Revoke Chat" }).click();
-  await page.getByText("No application can see you.").waitFor();
+  await page.getByText("No Application can see you.").waitFor();
   await stream.receives({ uid, revoked: true });
   await checkPage(page, "sidebar-empty");
   assert.notEqual(await chat.grantedBy("alice"), uid, "a new grant has a new PUID");
@@ -230,7 +230,7 @@ test("without JavaScript everything except the status works", async (t) => {
   const page = await alice.signIn("alice");
   assert.match(await page.locator("noscript").innerHTML(), /need JavaScript/);
   await page.getByRole("button", { name: "Pause Chat" }).click();
-  await page.getByText("Paused. The application sees you as offline").waitFor();
+  await page.getByText("Paused. The Application sees you as offline").waitFor();
   const token = await server.signIn("alice");
   const [grant] = (await server.ok("GET", "/grants", { token })).grants;
   assert.deepEqual([grant.uid, grant.paused], [uid, true]);

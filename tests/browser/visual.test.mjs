@@ -83,7 +83,7 @@ test("problems of people are told in words, not in names of fields", async (t) =
   await page.getByLabel("Name").fill("Second");
   await page.getByLabel("Domain").fill("127.0.0.1:9");
   await page.getByRole("button", { name: "Register" }).click();
-  await page.getByText("You have 1 applications already. Remove one first.").waitFor();
+  await page.getByText("You have 1 Applications already. Remove one first.").waitFor();
   await checkPhone(page, "myapps-new-too-many");
 
   await page.goto("/sidebar");

@@ -7,11 +7,11 @@ import { ScenarioServer } from "./scenario.mjs";
 
 after(closeBrowser);
 
-test("a developer registers an application; a user gives permission, goes online, gets a notification, pauses and revokes", async (t) => {
+test("a developer registers an Application; a user gives permission, goes online, gets a notification, pauses and revokes", async (t) => {
   const server = await ScenarioServer.start(t);
   const domain = await server.domain();
 
-  // The developer registers an application, verifies the domain, starts it and opens the console.
+  // The developer registers an Application, verifies the domain, activates it and opens the console.
   const developer = await BrowserUser.open(t, server);
   const developerPage = await developer.tab("/myapps/new");
   await developer.fillSignIn("dora", developerPage);
@@ -23,7 +23,7 @@ test("a developer registers an application; a user gives permission, goes online
   domain.pages["/__presence"] = { type: "text/plain", text: await developerPage.getByLabel("The domain key").inputValue() };
   await developerPage.getByRole("button", { name: "Verify" }).click();
   await developerPage.getByText("Your domain is verified.").waitFor();
-  await developerPage.getByRole("button", { name: "Start" }).click();
+  await developerPage.getByRole("button", { name: "Activate", exact: true }).click();
   const apiKey = await developerPage.getByLabel("The API key", { exact: true }).inputValue();
   const link = (await developerPage.locator("#grant-link").textContent()).replace("SECRET", "s1");
   await developerPage.getByRole("link", { name: "Console" }).click();
@@ -69,7 +69,7 @@ test("a developer registers an application; a user gives permission, goes online
   const asked = userPage.locator("#apps li").filter({ hasText: "Chess by mail" });
   await asked.getByText("More").click();
   await asked.getByRole("button", { name: "Revoke Chess by mail" }).click();
-  await userPage.getByText("No application can see you.").waitFor();
+  await userPage.getByText("No Application can see you.").waitFor();
   await userRow.getByText("revoked").waitFor();
 
   // A visitor who is not signed in is asked to sign in, and sees nothing.

@@ -86,7 +86,7 @@ registry! {
     Silent = 4002, "silent", WithJitter;
     /// The client is not authorised, or is no longer authorised.
     NotAuthorised = 4003, "not_authorised", WithNewCredential;
-    /// The Application was deactivated or removed, or its API key was revoked.
+    /// The Application was deactivated or removed, or its API key was deleted.
     ApplicationClosed = 4004, "application_closed", Never;
     /// The user ended this device, or deleted the account.
     EndedByUser = 4005, "ended_by_user", Never;

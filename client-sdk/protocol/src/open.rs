@@ -91,8 +91,8 @@ open_names! {
 open_names! {
     /// The cause of a change to offline.
     OpenOfflineCause of OfflineCause {
-        /// The user or the operator of the Application wanted it: a device was closed in order or
-        /// ended, it reported offline, the user hides, or the grant or the Application was stopped.
+        /// An intended change: a device was closed in order or ended, it reported offline, the user
+        /// hides, the grant was paused or revoked, or the Application was deactivated or blocked.
         /// All of these look alike.
         Left = "left",
         /// The connection of the last device was lost, and its grace time ran out.

@@ -99,8 +99,8 @@ impl From<StatusText> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OfflineCause {
-    /// The user or the operator of the Application wanted it: a device was closed in order or
-    /// ended, it reported offline, the user hides, or the grant or the Application was stopped. All
+    /// An intended change: a device was closed in order or ended, it reported offline, the user
+    /// hides, the grant was paused or revoked, or the Application was deactivated or blocked. All
     /// of these look alike.
     Left,
     /// The connection of the last device was lost, and its grace time ran out.

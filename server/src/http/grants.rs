@@ -177,8 +177,8 @@ impl GrantsApi {
 
     /// List my grants.
     ///
-    /// Each has the id by which the Application knows the user, and the time at which it last read
-    /// presence.
+    /// Each has the PUID by which the Application knows the user, and the time at which it last
+    /// read presence.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
     async fn list(
         &self,

@@ -38,16 +38,16 @@ struct UserMessage {
 }
 
 const UNKNOWN_APPLICATION: UserMessage = UserMessage {
-    title: "This application does not exist",
+    title: "This Application does not exist",
     help: "The link that you followed may be old or mistyped. Nothing was shared.",
 };
 const APPLICATION_NOT_ACTIVE: UserMessage = UserMessage {
-    title: "This application is not active",
-    help: "Its developer has not started it, or has stopped it. Nothing was shared.",
+    title: "This Application is not active",
+    help: "Its developer has not activated it, or has deactivated it. Nothing was shared.",
 };
 const REDIRECT_NOT_ALLOWED: UserMessage = UserMessage {
-    title: "This link does not lead back to the application",
-    help: "It would have sent you to a website that does not belong to the application. \
+    title: "This link does not lead back to the Application",
+    help: "It would have sent you to a website that does not belong to the Application. \
            We did not send you there, and nothing was shared.",
 };
 const FORBIDDEN: UserMessage = UserMessage {
@@ -85,7 +85,7 @@ const INTERNAL: UserMessage = UserMessage {
 };
 const DOMAIN_NOT_VERIFIED: UserMessage = UserMessage {
     title: "The domain is not verified",
-    help: "The developer of the application has to verify it first.",
+    help: "The developer of the Application has to verify it first.",
 };
 const INVALID_REQUEST: UserMessage = UserMessage {
     title: "We could not understand this request",

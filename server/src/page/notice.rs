@@ -68,23 +68,23 @@ notices! {
     /// The user signed out.
     SignedOut = "signed-out", Success, "You are signed out.";
     /// The user paused a grant.
-    Paused = "paused", Success, "Paused. The application sees you as offline until you resume it.";
+    Paused = "paused", Success, "Paused. The Application sees you as offline until you resume it.";
     /// The user resumed a grant.
-    Resumed = "resumed", Success, "Resumed. The application sees your status again.";
+    Resumed = "resumed", Success, "Resumed. The Application sees your status again.";
     /// The user revoked a grant.
-    Revoked = "revoked", Success, "Revoked. The application can no longer see you.";
+    Revoked = "revoked", Success, "Revoked. The Application can no longer see you.";
     /// The grant did not exist any more.
-    NoSuchGrant = "no-such-grant", Error, "You had already revoked the permission of that application.";
+    NoSuchGrant = "no-such-grant", Error, "You had already revoked the permission of that Application.";
     /// The user disconnected a device.
     DeviceEnded = "device-ended", Success, "The device was disconnected and signed out.";
     /// The user disconnected a device that the session of the page had let in.
     OwnDeviceEnded = "own-device-ended", Success, "The device was disconnected. This browser stays signed in.";
     /// The user ended another session.
-    SessionEnded = "session-ended", Success, "That sign-in has ended, and its devices were disconnected.";
+    SessionEnded = "session-ended", Success, "That session has ended, and its devices were disconnected.";
     /// The session did not exist any more.
-    NoSuchSession = "no-such-session", Error, "That sign-in had already ended.";
+    NoSuchSession = "no-such-session", Error, "That session had already ended.";
     /// The user ended all other sessions.
-    OtherSessionsEnded = "other-sessions-ended", Success, "All other sign-ins have ended, and their devices were disconnected.";
+    OtherSessionsEnded = "other-sessions-ended", Success, "All other sessions have ended, and their devices were disconnected.";
     /// The device did not exist any more.
     NoSuchDevice = "no-such-device", Error, "That device was already disconnected.";
     /// The user erased the account.
@@ -94,25 +94,25 @@ notices! {
     /// The developer registered an Application.
     Registered = "registered", Success, "Registered. Next, verify your domain.";
     /// The developer verified a domain.
-    DomainVerified = "domain-verified", Success, "Your domain is verified. Now you can start the application.";
-    /// The developer started an Application.
-    Started = "started", Success, "Started. The application receives the status of its users again.";
-    /// The developer stopped an Application.
-    Stopped = "stopped", Success, "Stopped. Its connections were closed. Its keys and permissions are kept.";
+    DomainVerified = "domain-verified", Success, "Your domain is verified. Now you can activate the Application.";
+    /// The developer activated an Application.
+    Activated = "activated", Success, "Activated. The Application receives the status of its users again.";
+    /// The developer deactivated an Application.
+    Deactivated = "deactivated", Success, "Deactivated. Its connections were closed. Its keys and permissions are kept.";
     /// The developer changed an Application.
     ApplicationChanged = "application-changed", Success, "Your changes were saved.";
     /// The developer changed the domain of an Application.
-    DomainChanged = "domain-changed", Success, "Your changes were saved. The application is stopped until you verify the new domain.";
+    DomainChanged = "domain-changed", Success, "Your changes were saved. The Application is inactive until you verify the new domain.";
     /// The developer removed an Application.
-    ApplicationRemoved = "application-removed", Success, "The application and all its data were removed.";
-    /// The developer revoked a key.
-    KeyDeleted = "key-deleted", Success, "The key was revoked, and all connections that used it were closed.";
+    ApplicationRemoved = "application-removed", Success, "The Application and all its data were removed.";
+    /// The developer deleted a key.
+    KeyDeleted = "key-deleted", Success, "The key was deleted, and all connections that used it were closed.";
     /// The key did not exist any more.
-    NoSuchKey = "no-such-key", Error, "That key was already revoked.";
+    NoSuchKey = "no-such-key", Error, "That key was already deleted.";
     /// The operator signed in.
     OperatorSignedIn = "operator-signed-in", Success, "You are signed in as the operator.";
     /// The operator blocked an Application.
-    Blocked = "blocked", Success, "Blocked. The application's connections were closed, and its developer cannot start it.";
+    Blocked = "blocked", Success, "Blocked. The Application's connections were closed, and its developer cannot activate it.";
     /// The operator unblocked an Application.
-    Unblocked = "unblocked", Success, "Unblocked. The application is back in the state that its developer chose.";
+    Unblocked = "unblocked", Success, "Unblocked. The Application is back in the state that its developer chose.";
 }

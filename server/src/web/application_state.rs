@@ -9,7 +9,7 @@ pub(super) fn label(state: ApplicationState, blocked_at: Option<UnixMillis>) -> 
         (None, ApplicationState::Registered) => "not verified",
         (None, ApplicationState::Verified) => "verified",
         (None, ApplicationState::Active) => "active",
-        (None, ApplicationState::Inactive) => "stopped",
+        (None, ApplicationState::Inactive) => "inactive",
     }
 }
 

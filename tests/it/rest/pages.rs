@@ -104,7 +104,7 @@ async fn applications_of_one_name_are_told_apart_by_their_ids() {
     let server = Server::start_default().await;
     let (chat, alice, _) = server.application_with("alice").await;
     let page = async || alice.call("GET", "/sidebar").header("accept", "text/html").await.text;
-    let id = |appid: &str| format!("ID <code>{}…</code>", &appid[..8]);
+    let id = |appid: &str| format!("appid <code>{}…</code>", &appid[..8]);
     assert!(!page().await.contains(&id(&chat.appid)));
     let owner = server.sign_in("developer").await;
     let other = server.application(&owner).await;

@@ -23,7 +23,7 @@ class EndReason(enum.Enum):
     ENDED_BY_USER = "ended_by_user"
     """The user ended this device or erased the account: close code 4005."""
     APPLICATION_CLOSED = "application_closed"
-    """The Application was deactivated or removed, or its API key was revoked: close code 4004."""
+    """The Application was deactivated or removed, or its API key was deleted: close code 4004."""
     ABORTED = "aborted"
     """The task of the channel was aborted."""
     INCOMPATIBLE = "incompatible"

@@ -28,9 +28,9 @@ class PresenceOfflineCause(OpenEnum):
     """The cause of a change to offline. A newer server may have others."""
 
     LEFT = "left"
-    """The user or the operator of the Application wanted it: a device was closed in order or ended,
-    it reported offline, the user hides, or the grant or the Application was stopped. All look
-    alike."""
+    """An intended change: a device was closed in order or ended, it reported offline, the user
+    hides, the grant was paused or revoked, or the Application was deactivated or blocked. All of
+    these look alike."""
     LOST = "lost"
     """The connection of the last device was lost, and its grace time ran out."""
 

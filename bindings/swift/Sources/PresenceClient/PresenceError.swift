@@ -49,7 +49,7 @@ extension EndReason {
         case .closed: "this app closed it"
         case .replaced: "a newer connection of this device has replaced it"
         case .endedByUser: "the user ended this device"
-        case .applicationClosed: "the Application was deactivated or removed, or its API key was revoked"
+        case .applicationClosed: "the Application was deactivated or removed, or its API key was deleted"
         case .aborted: "the library was shut down"
         case .incompatible(let reason): reason
         }

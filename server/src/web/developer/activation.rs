@@ -1,4 +1,4 @@
-//! The steps from a registered to an active Application: verify the domain, start, stop.
+//! The steps from a registered to an active Application: verify the domain, activate, deactivate.
 
 use poem::http::StatusCode;
 use presence_identity::fetch::FetchError;
@@ -36,21 +36,21 @@ pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageRes
     Ok(page.respond(form.visitor(), status))
 }
 
-/// Starts the Application. The first start creates a key, and shows it.
+/// Activates the Application. The first activation creates a key, and shows it.
 pub(super) async fn activate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
     let (app, new_key) = form.service().applications().activate(form.user_id(), app).await?;
     let Some(new_key) = new_key else {
-        return Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Started));
+        return Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Activated));
     };
     let result = FormResult { new_key: Some(new_key.secret), ..FormResult::default() };
     let page = ApplicationPage::of(form.visitor(), form.user_id(), app, result).await?;
     Ok(page.respond(form.visitor(), StatusCode::OK))
 }
 
-/// Stops the Application.
+/// Deactivates the Application.
 pub(super) async fn deactivate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
     let app = form.service().applications().deactivate(form.user_id(), app).await?;
-    Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Stopped))
+    Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Deactivated))
 }
 
 /// Returns the problem, and what the owner of the domain can do. A domain on this machine, which
@@ -96,7 +96,7 @@ fn user_message(reason: DomainProofError, is_local: bool) -> String {
             return format!("The server of the domain answered with an error (status {status}).");
         }
         DomainProofError::Changed => {
-            "The application was changed in the meantime. Reload this page."
+            "The Application was changed in the meantime. Reload this page."
         }
     };
     text.to_owned()

@@ -31,7 +31,7 @@ struct RegistrationPage {
 pub(super) async fn list(signed_in: SignedIn) -> PageResult {
     let apps = signed_in.service().applications().list(signed_in.user_id()).await?;
     let apps = apps.into_iter().map(ApplicationDetails::from).collect();
-    let layout = signed_in.layout("My applications", Section::Developer);
+    let layout = signed_in.layout("My Applications", Section::Developer);
     Ok(signed_in.show(&ListPage { layout, apps }))
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn register(form: UserForm) -> PageResult {
         }
         Err(error) if error.errno == Errno::TooLarge => {
             let limit = form.service().settings().apps_per_developer;
-            let problem = format!("You have {limit} applications already. Remove one first.");
+            let problem = format!("You have {limit} Applications already. Remove one first.");
             Ok(show_again(form.visitor(), Draft { problem: Some(problem), ..draft }))
         }
         Err(error) => Err(error.into()),
@@ -64,6 +64,6 @@ fn show_again(visitor: &Visitor, draft: Draft) -> PageResponse {
 }
 
 fn page(visitor: &Visitor, draft: Draft) -> RegistrationPage {
-    let layout = visitor.layout("Register an application", Section::Developer);
+    let layout = visitor.layout("Register an Application", Section::Developer);
     RegistrationPage { layout, draft, development: visitor.service().settings().development }
 }

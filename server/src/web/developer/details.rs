@@ -54,7 +54,7 @@ impl ApplicationDetails {
         self.state == ApplicationState::Active
     }
 
-    /// Returns true if the Application was started before, and stopped.
+    /// Returns true if the Application was active before, and was deactivated.
     pub(super) fn is_inactive(&self) -> bool {
         self.state == ApplicationState::Inactive
     }

@@ -20,7 +20,7 @@ pub(super) async fn create(form: UserForm, AppInPath(app): AppInPath) -> PageRes
             StatusCode::OK
         }
         Err(error) if error.errno == Errno::TooLarge => {
-            let problem = "You have reached the maximum number of keys. Revoke one that you do \
+            let problem = "You have reached the maximum number of keys. Delete one that you do \
                            not use.";
             result.key_problem = Some(problem.to_owned());
             StatusCode::CONFLICT
@@ -32,7 +32,7 @@ pub(super) async fn create(form: UserForm, AppInPath(app): AppInPath) -> PageRes
     Ok(page.respond(form.visitor(), status))
 }
 
-/// Revokes a key.
+/// Deletes a key.
 pub(super) async fn delete(
     form: UserForm,
     AppInPath(app): AppInPath,

@@ -36,7 +36,7 @@ pub(super) async fn remove(form: UserForm, AppInPath(app): AppInPath) -> PageRes
     let app = form.service().applications().find(form.user_id(), app).await?;
     let typed = form.fields().get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
-        let problem = Some("This is not the domain of the application. Nothing was removed.");
+        let problem = Some("This is not the domain of the Application. Nothing was removed.");
         let page = page(form.visitor(), form.user_id(), app).await?;
         let page = RemovePage { problem, typed: typed.to_owned(), ..page };
         return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));

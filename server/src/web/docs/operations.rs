@@ -226,7 +226,7 @@ impl RequiredCredential {
             Self::Nothing => "no credential",
             Self::Session => "session",
             Self::ApiKey => "API key",
-            Self::OperatorToken => "operator token",
+            Self::OperatorToken => "operator's token",
         }
     }
 }
