@@ -386,6 +386,7 @@ impl Devices {
                     ConnectError::TooManyDevices(_) => {
                         ApiError::from(Errno::TooManyConnections).with_retry_after(1.0)
                     }
+                    ConnectError::NoUser => Errno::SessionExpired.into(),
                     ConnectError::Store(error) => from_store(error),
                 }
             })?;

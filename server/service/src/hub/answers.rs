@@ -79,6 +79,9 @@ pub(crate) enum ConnectError {
     /// The user has too many connected devices.
     #[error(transparent)]
     TooManyDevices(#[from] TooManyDevices),
+    /// The user was erased meanwhile.
+    #[error("there is no such user")]
+    NoUser,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

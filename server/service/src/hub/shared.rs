@@ -179,6 +179,7 @@ impl SharedHub {
                 Ok(connection)
             }
             Outcome::TooManyDevices(error) => Err(error.into()),
+            Outcome::NoUser => Err(ConnectError::NoUser),
             Outcome::Done | Outcome::Ticked(_) | Outcome::Stale | Outcome::Ended(_) => {
                 Err(StoreError::CorruptRow("live_users").into())
             }

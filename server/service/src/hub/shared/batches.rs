@@ -215,6 +215,9 @@ impl SharedHub {
     /// left its server, and the caller, who announces it, does not wait any more.
     fn complete(&self, user: UserId, draft: Draft, rev: i64, waiting: Vec<Waiting>) -> bool {
         self.meters.updates.increment(draft.changes.len() as u64);
+        if draft.outcomes.iter().any(|outcome| matches!(outcome, Outcome::NoUser)) {
+            self.registry.close_connections(user, |_| true);
+        }
         if waiting.iter().any(|waiting| matches!(waiting.change, Change::Restore { .. })) {
             self.registry.end_restoring(user, &draft.roster);
         }
@@ -246,7 +249,8 @@ impl SharedHub {
             | Outcome::Done
             | Outcome::TooManyDevices(_)
             | Outcome::Stale
-            | Outcome::Ended(_) => {}
+            | Outcome::Ended(_)
+            | Outcome::NoUser => {}
         }
     }
 }

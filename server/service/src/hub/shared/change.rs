@@ -59,6 +59,8 @@ pub(super) enum Outcome {
     Stale,
     /// The sessions that let the ended device in, `None` if there was no such device.
     Ended(Option<Vec<[u8; 32]>>),
+    /// The user was erased. Nothing has changed.
+    NoUser,
 }
 
 impl Outcome {
@@ -100,7 +102,8 @@ impl Change {
         self.needs_grants()
     }
 
-    /// Makes the change.
+    /// Makes the change. The grants are those of the user if they are needed, `None` if there is no
+    /// such user.
     pub(super) fn make(
         &self,
         roster: &mut SharedRoster,
@@ -108,6 +111,9 @@ impl Change {
         context: &Context,
         changes: &mut Vec<ViewChange>,
     ) -> Outcome {
+        if self.needs_grants() && grants.is_none() {
+            return Outcome::NoUser;
+        }
         let outcome = match self {
             Self::Connect { .. } => self.connect(roster, context),
             Self::Report { device, number, view, only } => stale_or_done(&roster.report(

@@ -4,13 +4,15 @@ use std::fmt::Debug;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use presence_protocol::AppId;
 use presence_protocol::app::ReceiptState;
 use presence_test_postgres::Cluster;
 use sea_orm::ConnectionTrait;
 use tokio::time::sleep;
 
-use super::super::fixture::{APP, Fixture, id};
+use super::super::fixture::{APP, Fixture, NOW, id};
 use super::commits::begin;
+use crate::NewChecks;
 
 /// Locks the rosters of all users, as the change of a grant does.
 const ROSTERS: &str = "INSERT INTO live_users (user_id, rev, roster, due_at) \
@@ -68,6 +70,38 @@ async fn a_notification_that_another_server_accepts_while_its_grant_ends_has_a_r
     reply.await.unwrap().unwrap();
     let receipts = [(id(1), ReceiptState::Revoked), (id(2), ReceiptState::Revoked)];
     assert_eq!(fixture.receipts(), receipts);
+}
+
+#[tokio::test]
+async fn checks_are_recorded_once_their_grants_and_applications_are_locked() {
+    let cases = [
+        ("grants WHERE puid = '{alice}'", "live_checks", "grant_id"),
+        ("apps WHERE id = '{app}'", "live_app_checks", "app"),
+    ];
+    for (first, next, key) in cases {
+        let fixture = Fixture::on_postgres().await;
+        let other_app = AppId::from_bits(7);
+        let (user, bob) = fixture.user_with_grant("bob", 1).await;
+        fixture.app(other_app, user).await;
+        let (_, alice) = fixture.user_with_grant("alice", 2).await;
+        let live = fixture.store.live().unwrap();
+        // The rows of one are known, and locked by an update. Those of the other are new.
+        let known = NewChecks { of_all: [(APP, NOW)].into(), of_user: [((APP, bob), NOW)].into() };
+        live.record_checks(&known).await.unwrap();
+        let first = first.replace("{alice}", &alice.to_string());
+        let first = first.replace("{app}", &other_app.to_string());
+        let other = begin(&fixture, &format!("SELECT 1 FROM {first} FOR UPDATE")).await;
+        let both = NewChecks {
+            of_all: [(APP, NOW), (other_app, NOW)].into(),
+            of_user: [((APP, bob), NOW), ((APP, alice), NOW)].into(),
+        };
+        let mut recorded = pin!(live.record_checks(&both));
+        wait_for_a_lock(&fixture, &mut recorded).await;
+        let locked = other.execute_unprepared(&lock(next, key, "")).await;
+        assert!(locked.is_ok(), "{first}: {locked:?}");
+        other.commit().await.unwrap();
+        recorded.await.unwrap();
+    }
 }
 
 /// Returns a statement that locks the first row of a table, or the last.
