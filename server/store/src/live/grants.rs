@@ -18,7 +18,7 @@ use super::arrays::{
 };
 use super::notes::{NoteId, Notes};
 use super::roster::{SharedRoster, decode, encode};
-use super::streams::{receipt_code, receipt_state};
+use super::streams::{bits, receipt_code, receipt_state};
 use super::{Live, execute, query};
 use crate::commit_hook::CommittedEvent;
 use crate::deadline;
@@ -78,23 +78,18 @@ impl Live {
         let numbers = self.numbers(&apps, txn).await?;
         let known: Vec<(i32, &(AppId, Puid, UserId))> =
             targets.iter().filter_map(|it| Some((*numbers.get(&it.0)?, it))).collect();
-        let sql = "SELECT encode(uuid_send(t.puid), 'hex') \
-                   FROM unnest($1, $2::uuid[], $3) t(app, puid, user_id) \
-                   JOIN live_streams s ON s.app = t.app AND s.active \
-                   JOIN live_now w ON w.app = t.app AND w.puid = t.puid AND w.status > 0 \
-                   WHERE EXISTS (SELECT 1 FROM live_connections c WHERE c.user_id = t.user_id)";
+        // Rows are looked up one by one: a join could read whole tables.
+        let sql = "SELECT t.puid FROM unnest($1, $2::uuid[], $3) t(app, puid, user_id) \
+                   WHERE (SELECT w.status FROM live_now w WHERE w.app = t.app AND w.puid = t.puid) > 0 \
+                   AND (SELECT s.active FROM live_streams s WHERE s.app = t.app) \
+                   AND (SELECT true FROM live_connections c WHERE c.user_id = t.user_id LIMIT 1)";
         let values = [
             ints(known.iter().map(|(app, _)| *app)),
             texts(known.iter().map(|(_, (_, puid, _))| puid.to_string())),
             bigints(known.iter().map(|(_, (.., user))| user.0)),
         ];
         let rows = query(txn, sql, values).await?;
-        rows.iter()
-            .map(|row| {
-                let puid: String = row.try_get_by_index(0)?;
-                crate::rows::id("live_now", &puid)
-            })
-            .collect()
+        rows.iter().map(|row| Ok(Puid::from_bits(bits(row, 0)?))).collect()
     }
 
     /// Writes to the shared presence what the operations of a transaction have done, last in the

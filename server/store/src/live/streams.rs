@@ -6,14 +6,15 @@ use presence_core::stream::replica::{ReplicaStart, SharedEntry, SharedItem, Shar
 use presence_core::view::status_from_code;
 use presence_core::{UnixMillis, View};
 use presence_protocol::app::{Receipt, ReceiptState};
-use presence_protocol::{AppId, OfflineCause, Puid, Status, StatusText};
+use presence_protocol::{AppId, NotificationId, OfflineCause, Puid, Status, StatusText};
 use sea_orm::QueryResult;
+use sea_orm::prelude::Uuid;
 use sha2::{Digest, Sha256};
 
 use super::arrays::{bigints, ints, texts};
 use super::{Live, execute, query};
 use crate::error::StoreError;
-use crate::rows::{id, number_from_column, number_to_column, time_from_column};
+use crate::rows::{number_from_column, number_to_column, time_from_column};
 
 /// The maximum number of rows of one page.
 const PAGE: i64 = 5_000;
@@ -21,9 +22,8 @@ const PAGE: i64 = 5_000;
 pub const ENTRY_PAGE: usize = 5_000;
 
 /// The columns of an entry.
-const ENTRY: &str = "l.app, l.place, l.at, l.kind, encode(uuid_send(l.puid), 'hex'), l.status, \
-                     l.cause, l.text, l.status_before, l.text_before, \
-                     encode(uuid_send(l.notification), 'hex')";
+const ENTRY: &str = "l.app, l.place, l.at, l.kind, l.puid, l.status, l.cause, l.text, \
+                     l.status_before, l.text_before, l.notification";
 /// The head of a stream `s`.
 const HEAD: &str = "COALESCE((SELECT l.place FROM live_log l WHERE l.app = s.app \
                     ORDER BY l.place DESC LIMIT 1), s.floor)";
@@ -120,7 +120,7 @@ impl Live {
     ) -> Result<Vec<SharedRow>, StoreError> {
         let numbers = self.numbers(&[app], self.read()).await?;
         let Some(number) = numbers.get(&app) else { return Ok(Vec::new()) };
-        let sql = "SELECT encode(uuid_send(puid), 'hex'), place, status, text, since FROM live_now \
+        let sql = "SELECT puid, place, status, text, since FROM live_now \
                    WHERE app = $1 AND ($2::uuid IS NULL OR puid > $2::uuid) AND status >= $3 \
                    ORDER BY puid LIMIT $4";
         let after = after.map(|puid| puid.to_string());
@@ -137,7 +137,7 @@ impl Live {
     pub async fn rows_of(&self, app: AppId, puids: &[Puid]) -> Result<Vec<SharedRow>, StoreError> {
         let numbers = self.numbers(&[app], self.read()).await?;
         let Some(number) = numbers.get(&app) else { return Ok(Vec::new()) };
-        let sql = "SELECT encode(uuid_send(puid), 'hex'), place, status, text, since FROM live_now \
+        let sql = "SELECT puid, place, status, text, since FROM live_now \
                    WHERE app = $1 AND puid = ANY ($2::uuid[])";
         let puids = texts(puids.iter().map(Puid::to_string));
         query(self.read(), sql, [(*number).into(), puids]).await?.iter().map(row).collect()
@@ -156,17 +156,16 @@ impl Live {
         let numbers = self.numbers(&apps, self.read()).await?;
         let known: Vec<(i32, Puid)> =
             grants.iter().filter_map(|(app, puid)| Some((*numbers.get(app)?, *puid))).collect();
-        let sql = "SELECT encode(uuid_send(w.puid), 'hex'), w.status \
-                   FROM unnest($1, $2::uuid[]) g(app, puid) \
-                   JOIN live_streams s ON s.app = g.app AND s.active \
-                   JOIN live_now w ON w.app = g.app AND w.puid = g.puid";
+        let sql = "SELECT w.puid, w.status FROM unnest($1, $2::uuid[]) g(app, puid) \
+                   CROSS JOIN LATERAL (SELECT n.puid, n.status FROM live_now n \
+                   WHERE n.app = g.app AND n.puid = g.puid LIMIT 1) w \
+                   WHERE (SELECT s.active FROM live_streams s WHERE s.app = g.app)";
         let apps = ints(known.iter().map(|(app, _)| *app));
         let puids = texts(known.iter().map(|(_, puid)| puid.to_string()));
         let mut statuses = HashMap::new();
         for row in query(self.read(), sql, [apps, puids]).await? {
-            let puid: String = row.try_get_by_index(0)?;
             let view = view(Some(row.try_get_by_index(1)?), None)?;
-            statuses.insert(id("live_now", &puid)?, view.status);
+            statuses.insert(Puid::from_bits(bits(&row, 0)?), view.status);
         }
         Ok(statuses)
     }
@@ -336,10 +335,15 @@ fn cursor_id(epoch: i64, app: AppId) -> u64 {
     digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
+/// Returns the bits of an id.
+pub(super) fn bits(row: &QueryResult, index: usize) -> Result<u128, StoreError> {
+    let id: Uuid = row.try_get_by_index(index)?;
+    Ok(id.as_u128())
+}
+
 fn row(row: &QueryResult) -> Result<SharedRow, StoreError> {
-    let puid: String = row.try_get_by_index(0)?;
     Ok(SharedRow {
-        puid: id("live_now", &puid)?,
+        puid: Puid::from_bits(bits(row, 0)?),
         place: number_from_column("live_now", row.try_get_by_index(1)?)?,
         view: view(Some(row.try_get_by_index(2)?), row.try_get_by_index(3)?)?,
         since: time_from_column("live_now", row.try_get_by_index(4)?)?,
@@ -350,10 +354,7 @@ fn entry(row: &QueryResult) -> Result<SharedEntry, StoreError> {
     let place = number_from_column("live_log", row.try_get_by_index(1)?)?;
     let at = time_from_column("live_log", row.try_get_by_index(2)?)?;
     let kind: i16 = row.try_get_by_index(3)?;
-    let puid = |row: &QueryResult| -> Result<Puid, StoreError> {
-        let text: Option<String> = row.try_get_by_index(4)?;
-        id("live_log", &text.unwrap_or_default())
-    };
+    let puid = |row: &QueryResult| bits(row, 4).map(Puid::from_bits);
     let status: Option<i16> = row.try_get_by_index(5)?;
     let previous =
         || -> Result<View, StoreError> { view(row.try_get_by_index(8)?, row.try_get_by_index(9)?) };
@@ -373,9 +374,8 @@ fn entry(row: &QueryResult) -> Result<SharedEntry, StoreError> {
 }
 
 fn receipt(row: &QueryResult, uid: Puid, state: Option<i16>) -> Result<Receipt, StoreError> {
-    let text: Option<String> = row.try_get_by_index(10)?;
     let state = state.and_then(receipt_state).ok_or(StoreError::CorruptRow("live_log"))?;
-    Ok(Receipt { id: id("live_log", &text.unwrap_or_default())?, uid, state })
+    Ok(Receipt { id: NotificationId::from_bits(bits(row, 10)?), uid, state })
 }
 
 /// Returns the state of a receipt with this number.

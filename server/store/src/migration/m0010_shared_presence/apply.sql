@@ -30,6 +30,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'this server was declared dead' USING ERRCODE = 'PR002';
   END IF;
+  -- Rows are looked up one by one: a join could read a whole table, by a plan of when it was small.
   -- A conflict locks the row also where the update is not done. A new revision is greater than
   -- every one that a removed row of the same user had. A new row whose change is refused stays
   -- empty, and is due to be removed.
@@ -37,13 +38,16 @@ BEGIN
     SELECT q.id, now_ms * 1000, '', 0 FROM unnest(p_user) q(id)
     ON CONFLICT (user_id) DO UPDATE SET rev = u.rev WHERE false;
   SELECT array_agg(q.id) INTO refused
-    FROM unnest(p_user, p_rev, p_grants) q(id, rev, grants) JOIN live_users u ON u.user_id = q.id
+    FROM unnest(p_user, p_rev, p_grants) q(id, rev, grants) CROSS JOIN LATERAL (
+      SELECT w.rev, w.roster FROM live_users w WHERE w.user_id = q.id LIMIT 1
+    ) u
     WHERE CASE WHEN q.rev < 0 THEN u.roster <> '' ELSE u.rev <> q.rev END
       OR (q.grants >= 0 AND q.grants IS DISTINCT FROM (SELECT s.revision FROM users s WHERE s.id = q.id));
   refused := COALESCE(refused, '{}');
   UPDATE live_users u SET rev = u.rev + 1, roster = q.roster, due_at = NULLIF(q.due, -1)
     FROM unnest(p_user, p_roster, p_due) q(id, roster, due)
-    WHERE u.user_id = q.id AND q.id <> ALL (refused);
+    WHERE u.ctid = (SELECT w.ctid FROM live_users w WHERE w.user_id = q.id)
+      AND q.id <> ALL (refused);
   IF cardinality(p_come) > 0 THEN
     INSERT INTO live_connections SELECT p_node, q.id FROM unnest(p_come) q(id)
       WHERE q.id <> ALL (refused) ON CONFLICT DO NOTHING;

@@ -78,6 +78,7 @@ CREATE UNLOGGED TABLE live_connections (
   user_id bigint NOT NULL,
   PRIMARY KEY (node, user_id)
 );
+CREATE INDEX live_connections_user_id ON live_connections (user_id);
 
 -- The stream of an Application. Its head is the newest place of its log, or else the floor. A batch
 -- locks the row and never changes it.

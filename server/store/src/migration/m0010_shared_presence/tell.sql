@@ -34,7 +34,8 @@ BEGIN
     DELETE FROM live_waiting w USING unnest(p_app, p_puid) t(app, puid)
       WHERE w.app = t.app AND w.puid = t.puid;
   END IF;
-  -- This statement begins after the locks are taken, so it sees what their last holders wrote.
+  -- This statement begins after the locks are taken, so it sees what their last holders wrote. Rows
+  -- are looked up one by one: a join could read a whole table, by a plan of when it was small.
   WITH told AS MATERIALIZED (
     SELECT app, puid, kind, status, NULLIF(cause, -1) AS cause,
       CASE WHEN text = '' THEN NULL ELSE substr(text, 2) END AS text
@@ -43,13 +44,19 @@ BEGIN
   ), different AS MATERIALIZED (
     SELECT t.app, t.puid, t.kind, t.status, t.cause, t.text,
       COALESCE(n.status, 0::smallint) AS status_before, n.text AS text_before,
-      row_number() OVER (PARTITION BY t.app ORDER BY t.puid) AS number
-    FROM told t LEFT JOIN live_now n ON n.app = t.app AND n.puid = t.puid
+      row_number() OVER of_app AS number, max(n.place) OVER (PARTITION BY t.app) AS known_place
+    FROM told t LEFT JOIN LATERAL (
+      SELECT w.status, w.text, w.place FROM live_now w
+        WHERE w.app = t.app AND w.puid = t.puid LIMIT 1
+    ) n ON true
     WHERE t.kind = 2 OR COALESCE(n.status, 0) <> t.status OR n.text IS DISTINCT FROM t.text
+    WINDOW of_app AS (PARTITION BY t.app ORDER BY t.puid)
   ), changed AS MATERIALIZED (
-    -- The head is read once for each Application. A join with a list of heads would compare each
-    -- change with each Application, since PostgreSQL does not know the lengths of the lists.
+    -- The head is read once for each Application. A scan of an index reads whole pages, unless it
+    -- begins near the head.
     SELECT d.*, d.number + max(CASE WHEN d.number = 1 THEN COALESCE(
+      (SELECT l.place FROM live_log l WHERE l.app = d.app AND l.place >= d.known_place
+        ORDER BY l.place DESC LIMIT 1),
       (SELECT l.place FROM live_log l WHERE l.app = d.app ORDER BY l.place DESC LIMIT 1),
       (SELECT s.floor FROM live_streams s WHERE s.app = d.app)
     ) END) OVER (PARTITION BY d.app) AS place FROM different d
@@ -60,14 +67,18 @@ BEGIN
     ON CONFLICT (app, puid) DO UPDATE SET place = excluded.place, status = excluded.status,
       since = excluded.since, text = excluded.text,
       seen_at = CASE WHEN excluded.status > 0 THEN COALESCE(n.seen_at, excluded.seen_at) END
-  ), ended AS (
-    DELETE FROM live_now n USING changed c WHERE c.kind = 2 AND n.app = c.app AND n.puid = c.puid
   ), logged AS (
     INSERT INTO live_log
       (app, place, at, kind, puid, status, cause, text, status_before, text_before)
     SELECT app, place, p_at, kind, puid, status, cause, text, status_before, text_before FROM changed
   )
   SELECT array_agg(DISTINCT app) INTO moved FROM changed;
+  IF 2 = ANY (p_kind) THEN
+    DELETE FROM live_now n WHERE n.ctid = ANY (ARRAY(
+      SELECT (SELECT w.ctid FROM live_now w WHERE w.app = t.app AND w.puid = t.puid)
+        FROM unnest(p_app, p_puid, p_kind) t(app, puid, kind) WHERE t.kind = 2
+    ));
+  END IF;
   RETURN moved;
 END $$;
 

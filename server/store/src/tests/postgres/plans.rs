@@ -78,3 +78,56 @@ async fn an_eviction_reads_a_queue_a_few_times_and_not_once_for_each_of_its_rows
     let read = read_notifications(&database) - before;
     assert!((2..=10 * MAX_QUEUE_ITEMS as u64).contains(&read), "{read} rows were read");
 }
+
+/// The settings of the connection that writes batches.
+const LANE: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                    SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                    SET enable_bitmapscan = off; ";
+
+/// Returns a statement that shows these users to an Application for the first time.
+fn apply(first: u64, last: u64) -> String {
+    let each =
+        |value: &str| format!("ARRAY(SELECT {value} FROM generate_series({first}, {last}) u)");
+    let fixed = |value: &str| each(&format!("{value} + 0 * u"));
+    format!(
+        "SELECT count(*) FROM presence_apply_1(1, 1, 0, {users}, {none}, {none}, {rosters}, {none}, \
+         '{{}}', '{{}}', '{{}}', {users}, {apps}, {puids}, {shown}, {causes}, {texts}); ",
+        users = each("u::bigint"),
+        none = fixed("-1::bigint"),
+        rosters = each("'roster'::bytea"),
+        apps = each("1"),
+        puids = each("lpad(u::text, 32, '0')::uuid"),
+        shown = each("1::smallint"),
+        causes = each("-1::smallint"),
+        texts = each("'+here'"),
+    )
+}
+
+/// Returns how many rows of a table were found by its indexes, by connections that have ended.
+fn found_rows(database: &str, table: &str) -> u64 {
+    wait_until_left(database);
+    let sql =
+        format!("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = '{table}'");
+    Cluster::shared().run_sql(database, &sql).trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_reads_its_own_rows_also_by_a_plan_of_when_the_tables_were_empty() {
+    const BATCH: u64 = 100;
+    let fixture = Fixture::on_postgres().await;
+    let database = fixture.database_name();
+    drop(fixture.close().await);
+    let run = |sql: &str| Cluster::shared().run_sql(&database, sql);
+    run("INSERT INTO live_epoch (id, database, number, warm_at) VALUES (1, '', 1, 0); \
+         INSERT INTO live_nodes VALUES (1, 0); INSERT INTO live_streams VALUES (1, 0, true, 0, 0)");
+    let tables = ["live_users", "live_now", "live_log"];
+    tables.iter().for_each(|table| drop(run(&format!("VACUUM ANALYZE {table}"))));
+    let before = tables.map(|table| found_rows(&database, table));
+    let many: String =
+        (0..20).map(|batch| apply(2 + batch * BATCH, 1 + (batch + 1) * BATCH)).collect();
+    run(&format!("{LANE}{}{many}", apply(1, 1)));
+    for (table, before) in tables.iter().zip(before) {
+        let read = found_rows(&database, table) - before;
+        assert!(read <= 20 * BATCH * 10, "{read} rows of {table} were read");
+    }
+}
