@@ -58,15 +58,15 @@ test("a refresh while a form is sent does not stop the refreshes", async (t) => 
   await app(page, "Chat").getByText("allowed", { exact: true }).waitFor();
 });
 
-test("a user sees where they are signed in, and ends other sign-ins", async (t) => {
+test("a user sees where they are signed in, and ends other sessions", async (t) => {
   const server = await ScenarioServer.start(t);
   const [first, second, third] = [await signedIn(t, server), await signedIn(t, server), await signedIn(t, server)];
   await sessions(first).nth(2).waitFor();
   assert.equal(await sessions(first).count(), 3);
-  const own = sessions(first).filter({ hasText: "this sign-in" });
+  const own = sessions(first).filter({ hasText: "this session" });
   assert.equal(await own.count(), 1);
   await own.getByText(await deviceOf(first)).waitFor();
-  assert.equal(await own.getByRole("button").count(), 0, "the own sign-in is ended by signing out");
+  assert.equal(await own.getByRole("button").count(), 0, "the own session is ended by signing out");
   await checkPage(first, "sidebar-sessions");
 
   await sessions(first).filter({ hasText: await deviceOf(second) }).getByRole("button", { name: /^End/ }).click();

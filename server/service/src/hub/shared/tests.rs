@@ -9,7 +9,7 @@ use presence_protocol::CloseCode;
 use presence_store::{CommonSettings, Store};
 use presence_test_postgres::Cluster;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{SharedHub, SharedSettings};
@@ -59,9 +59,12 @@ async fn nothing_is_put_back_of_a_user_who_was_erased_meanwhile() {
     let sql = "TRUNCATE live_epoch, live_nodes, live_users, live_connections; DELETE FROM users";
     Cluster::shared().run_sql(url.rsplit('/').next().unwrap(), sql);
     hub.rejoin_once(hub.identity().node).await;
-    while waker.closing().is_none() {
-        sleep(Duration::from_millis(5)).await;
-    }
+    let closes = async {
+        while waker.closing().is_none() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), closes).await.expect("the connection is closed");
     assert_eq!(waker.closing(), Some(CloseCode::NotAuthorised));
     let rosters = hub.live.rosters(&[user]).await.unwrap();
     assert!(rosters.values().all(|(_, roster)| roster.is_empty()));
