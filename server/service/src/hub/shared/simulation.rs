@@ -19,6 +19,7 @@ mod database;
 mod device;
 mod erasures;
 mod events;
+mod faults;
 mod link;
 mod network;
 mod receipts;

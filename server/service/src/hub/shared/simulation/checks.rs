@@ -31,6 +31,9 @@ impl Run {
         let checked = self.check_logs();
         self.checked(checked);
         self.check_notifications();
+        for device in &mut self.world.devices {
+            device.asked_for = device.sockets.len();
+        }
         if self.world.emptied_at.take().is_some() {
             // The live tables kept the visibility of lost devices too.
             let lost = self.world.devices.iter_mut().filter(|device| device.sockets.is_empty());
@@ -183,6 +186,11 @@ impl Run {
 
     /// Checks the logs of streams.
     fn check_logs(&mut self) -> Result<(), String> {
+        let sql = "SELECT * FROM live_log WHERE kind = 0 AND status = status_before \
+                   AND text IS NOT DISTINCT FROM text_before";
+        if let Some(row) = self.network.database.query(sql).first() {
+            return Err(format!("an entry says what the one before it says: {row:?}"));
+        }
         let sql = "SELECT app, place, xmin, kind, puid FROM live_log ORDER BY app, place";
         let rows = self.network.database.query(sql);
         for pair in rows.windows(2) {

@@ -51,6 +51,8 @@ pub(super) struct SimulatedDevice {
     /// The steps at which a socket was asked for last, and the end of the device.
     pub(super) last_open: usize,
     pub(super) last_end: usize,
+    /// The number of sockets that were open at the last rest, or asked for since.
+    pub(super) asked_for: usize,
     /// The possible reports for single Applications.
     targeted: BTreeMap<usize, Vec<Option<KnownReport>>>,
     /// The possible visibilities, `None` for that all may see it.
@@ -72,8 +74,9 @@ impl DeviceSocket {
 impl Default for SimulatedDevice {
     fn default() -> Self {
         let (sockets, targeted) = (Vec::new(), BTreeMap::new());
-        let (last_open, last_end) = (0, 0);
-        Self { sockets, is_busy: false, last_open, last_end, targeted, visibility: vec![None] }
+        let (last_open, last_end, asked_for) = (0, 0, 0);
+        let visibility = vec![None];
+        Self { sockets, is_busy: false, last_open, last_end, asked_for, targeted, visibility }
     }
 }
 
@@ -108,7 +111,7 @@ impl SimulatedDevice {
                 Some(CloseCode::EndedByUser) => last_end.max(last_open) > socket.begun,
                 // Two were put back after the live tables were emptied, and no server knows
                 // which one is newer. The device connects again.
-                Some(CloseCode::Restart) => true,
+                Some(CloseCode::Restart) => self.asked_for > 1,
                 Some(_) | None => false,
             };
             if !is_right {

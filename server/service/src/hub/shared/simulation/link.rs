@@ -26,6 +26,8 @@ pub(super) struct Link {
     /// The announcements that the server has not got.
     pub(super) announcements: VecDeque<Vec<u8>>,
     pub(super) is_closed: bool,
+    /// The time at which the last statement runs of a server that has crashed.
+    pub(super) left_until: Option<u64>,
 }
 
 impl Link {
@@ -43,6 +45,7 @@ impl Link {
             listens: false,
             announcements: VecDeque::new(),
             is_closed: false,
+            left_until: None,
         }
     }
 
@@ -76,6 +79,12 @@ impl Link {
     /// Returns the request that may be run next.
     pub(super) fn next_request(&self) -> Option<&Request> {
         self.waiting.front().filter(|_| self.blocked.is_none())
+    }
+
+    /// Returns true if a statement was sent and has not ended.
+    pub(super) fn has_sent(&self) -> bool {
+        let is_statement = |request: &Request| request.kind == RequestKind::Statement;
+        self.upstream.is_some() && (self.blocked.is_some() || self.next_request().is_some_and(is_statement))
     }
 
     /// Starts the connection, or answers a ping, if this is what the server asks for.

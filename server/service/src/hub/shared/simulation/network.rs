@@ -97,12 +97,16 @@ impl Network {
         }
     }
 
-    /// Ends all connections of a server, which connects no more.
-    pub(super) fn remove_client(&mut self, server: usize) {
+    /// Ends all connections of a server, which connects no more. If `late` is given, the statements
+    /// that it has sent run after so many milliseconds.
+    pub(super) fn remove_client(&mut self, server: usize, late: Option<u64>) {
         if let Some(client) = self.clients.remove(&server) {
             std::fs::remove_file(client.socket).unwrap();
         }
-        self.close_where(|link| link.server == server);
+        for link in self.links.values_mut().filter(|link| link.server == server) {
+            link.left_until = late.filter(|_| link.has_sent()).map(|late| self.now + late);
+        }
+        self.close_where(|link| link.server == server && link.left_until.is_none());
     }
 
     /// Ends connections, and rolls their transactions back.
@@ -137,7 +141,7 @@ impl Network {
                 is_moved = true;
             }
         }
-        for link in self.links.values_mut() {
+        for link in self.links.values_mut().filter(|link| link.left_until.is_none()) {
             is_moved |= link.exchange(self.held.contains(&link.server));
             while link.answer_by_itself() && !link.is_closed {
                 is_moved = true;
@@ -173,7 +177,8 @@ impl Network {
     /// true.
     pub(super) fn waiting(&self, is_allowed: impl Fn(usize) -> bool) -> Vec<usize> {
         let waiting = self.links.iter();
-        let waiting = waiting.filter(|it| it.1.next_request().is_some() && is_allowed(it.1.server));
+        let is_ready = |link: &Link| link.next_request().is_some() && link.left_until.is_none();
+        let waiting = waiting.filter(|it| is_ready(it.1) && is_allowed(it.1.server));
         waiting.map(|it| *it.0).collect()
     }
 
@@ -262,8 +267,9 @@ impl Network {
             self.problem.get_or_insert(problem);
         }
         let ends_transaction = !reply.in_transaction;
+        let is_left = link.left_until.is_some();
         link.finish(request, reply, self.now);
-        if fate == Fate::AnswerLost {
+        if fate == Fate::AnswerLost || is_left {
             return self.close(number);
         }
         if ends_transaction && request.kind == RequestKind::Statement {
@@ -306,5 +312,17 @@ impl Network {
         self.close_where(|link| link.is_closed);
         late.into_iter().for_each(|pid| self.database.cancel(pid));
         self.receive_blocked();
+        self.run_late();
+    }
+
+    /// Runs the statements of servers that have crashed, when it is time.
+    fn run_late(&mut self) {
+        let now = self.now;
+        let is_due = |link: &Link| {
+            link.left_until.is_some_and(|time| time <= now) && link.next_request().is_some()
+        };
+        let due: Vec<usize> =
+            self.links.iter().filter(|it| is_due(it.1)).map(|it| *it.0).collect();
+        due.into_iter().for_each(|number| self.run(number, Fate::AnswerLost));
     }
 }

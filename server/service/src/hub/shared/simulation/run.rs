@@ -10,6 +10,7 @@ use tokio::time::advance;
 use super::accounts::{Erasure, create_user};
 use super::command::{Answer, Command, GrantChange, Service};
 use super::database::Database;
+use super::faults::Faults;
 use super::network::{Fate, Network};
 use super::rng::SeededRng;
 use super::server::SimulatedServer;
@@ -17,15 +18,6 @@ use super::world::{APPS, InFlight, SERVERS, TWINS, USERS, World};
 
 /// The time at which runs begin.
 const BEGIN: u64 = 1_800_000_000_000;
-
-/// The faults between two rests, each in so many of a thousand steps.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Faults {
-    pub(super) statement: usize,
-    pub(super) announcement: usize,
-    pub(super) server: usize,
-    pub(super) database: usize,
-}
 
 /// A run.
 pub(super) struct Run {
@@ -122,7 +114,9 @@ impl Run {
         self.network.events.add(|| format!("{server}: {}", describe(&command)));
         let begun = self.network.events.steps;
         if let Command::Open { device, .. } = command {
-            self.world.devices[device].last_open = begun;
+            let device = &mut self.world.devices[device];
+            device.last_open = begun;
+            device.asked_for += 1;
         } else if let Command::End { device } = command {
             self.world.devices[device].last_end = begun;
         } else if let Command::Erase { user } = command {
@@ -164,7 +158,9 @@ impl Run {
         let aborted = self.world.abort(server);
         self.world.remove_server(server);
         drop(self.servers.remove(&server));
-        self.network.remove_client(server);
+        // A statement that was sent before may run long after.
+        let late = self.rng.pick(&[None, Some(500), Some(18_000)]);
+        self.network.remove_client(server, late);
         self.cut_off.remove(&server);
         self.forget_aborted(aborted);
         // The others notice it after 15 s, and then the grace time of its devices begins.
@@ -234,12 +230,19 @@ impl Run {
         self.network.held = held.collect();
     }
 
+    /// Returns the connections with a statement, and those with an announcement, of servers that
+    /// are not cut off.
+    pub(super) fn ready(&self) -> (Vec<usize>, Vec<usize>) {
+        let is_allowed =
+            |server: usize| self.cut_off.get(&server).is_none_or(|(_, only_answers)| *only_answers);
+        (self.network.waiting(is_allowed), self.network.announced(is_allowed))
+    }
+
     /// Runs all statements without faults, and lets the servers have all announcements.
     pub(super) async fn run_all(&mut self) {
         loop {
             self.settle().await;
-            let waiting = self.network.waiting(|_| true);
-            let announced = self.network.announced(|_| true);
+            let (waiting, announced) = self.ready();
             if waiting.is_empty() && announced.is_empty() {
                 return;
             }

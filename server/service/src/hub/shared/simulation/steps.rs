@@ -7,7 +7,7 @@ use presence_store::NewNotification;
 use super::application::Application;
 use super::command::{Answer, Command, GrantChange};
 use super::network::Fate;
-use super::run::{Faults, Run};
+use super::run::Run;
 use super::server::SimulatedServer;
 use super::world::{
     APPS, DEVICES, SERVERS, SentNotification, TWINS, USERS, app_of, device_name, user_of,
@@ -17,32 +17,15 @@ use super::world::{
 const IN_FLIGHT: usize = 12;
 
 impl Run {
-    /// Decides what goes wrong until the next rest.
-    pub(super) fn choose_faults(&mut self) {
-        let choices = [
-            Faults { statement: 0, announcement: 0, server: 0, database: 0 },
-            Faults { statement: 10, announcement: 100, server: 0, database: 0 },
-            Faults { statement: 30, announcement: 300, server: 4, database: 0 },
-            Faults { statement: 5, announcement: 50, server: 8, database: 2 },
-        ];
-        self.faults = self.rng.pick(&choices);
-        self.world.is_calm = self.faults.statement == 0;
-        self.rest_time = 9_000;
-    }
-
     /// Does one step.
     pub(super) async fn step(&mut self) {
         self.network.events.steps += 1;
         if self.rng.permille(self.faults.server) {
             self.disturb_server().await;
         } else if self.rng.permille(self.faults.database) {
-            self.disturb_database();
+            self.disturb_database().await;
         }
-        let cut_off = self.cut_off.clone();
-        let is_allowed =
-            |server: usize| cut_off.get(&server).is_none_or(|(_, only_answers)| *only_answers);
-        let waiting = self.network.waiting(is_allowed);
-        let announced = self.network.announced(is_allowed);
+        let (waiting, announced) = self.ready();
         match self.rng.below(100) {
             0..62 if !waiting.is_empty() => {
                 let (link, fate) = (self.rng.pick(&waiting), self.fate());
@@ -54,7 +37,8 @@ impl Run {
                 self.network.announce(link, is_lost);
             }
             72..80 => self.read_something(),
-            80..92 if self.world.in_flight.len() < IN_FLIGHT => self.start_something(),
+            80..91 if self.world.in_flight.len() < IN_FLIGHT => self.start_something(),
+            91 => self.report_at_once(),
             _ => {
                 let millis = match self.rng.below(400) {
                     0..300 => 1,
@@ -68,63 +52,6 @@ impl Run {
         }
         self.settle().await;
         self.remove_stopped();
-    }
-
-    fn fate(&mut self) -> Fate {
-        if !self.rng.permille(self.faults.statement) {
-            Fate::Runs
-        } else if self.rng.below(3) == 0 {
-            Fate::Lost
-        } else {
-            Fate::AnswerLost
-        }
-    }
-
-    async fn disturb_server(&mut self) {
-        let servers: Vec<usize> = self.servers.keys().copied().collect();
-        if servers.len() < SERVERS && self.rng.below(2) == 0 {
-            return self.start_server().await;
-        }
-        let server = self.rng.pick(&servers);
-        match self.rng.below(6) {
-            0 if servers.len() > 1 => self.crash(server).await,
-            1 if servers.len() > 1 => {
-                self.network.events.add(|| format!("{server}: stops"));
-                self.servers[&server].stop();
-                self.rest_time = self.rest_time.max(20_000);
-            }
-            2 | 3 => {
-                let listening = self.network.listening();
-                if !listening.is_empty() {
-                    let link = self.rng.pick(&listening);
-                    self.network.events.add(|| "a listener is lost".to_owned());
-                    self.network.close(link);
-                }
-            }
-            _ => {
-                let time = self.rng.pick(&[1_000, 4_000, 8_000, 25_000]);
-                let only_answers = self.rng.below(2) == 0;
-                let what = if only_answers { "gets no answers" } else { "is cut off" };
-                self.network.events.add(|| format!("{server}: {what} for {time}"));
-                self.cut_off.insert(server, (self.network.now + time, only_answers));
-                self.note_cut_off();
-                self.rest_time = self.rest_time.max(time + 25_000);
-            }
-        }
-    }
-
-    fn disturb_database(&mut self) {
-        // A server that begins an epoch holds locks that a reader would wait for.
-        self.network.close_where(|_| true);
-        self.collect_receipts();
-        if self.rng.below(3) == 0 {
-            self.network.events.add(|| "the database restarts".to_owned());
-            return;
-        }
-        self.network.events.add(|| "the database crashes".to_owned());
-        self.network.database.empty_live_tables();
-        self.world.note_emptied(self.network.events.steps);
-        self.rest_time = self.rest_time.max(20_000);
     }
 
     /// Lets an AppService or a device read.
@@ -161,9 +88,20 @@ impl Run {
         }
     }
 
-    fn start_something(&mut self) {
+    /// Returns the servers that do not stop.
+    pub(super) fn running(&self) -> Vec<usize> {
         let running = self.servers.iter().filter(|(_, server)| !server.is_stopping());
-        let running: Vec<usize> = running.map(|(place, _)| *place).collect();
+        running.map(|(place, _)| *place).collect()
+    }
+
+    /// Lets all devices of a user report. Their reports may be written together.
+    fn report_at_once(&mut self) {
+        let user = self.rng.below(USERS);
+        (user * DEVICES.len()..(user + 1) * DEVICES.len()).for_each(|device| self.report(device));
+    }
+
+    pub(super) fn start_something(&mut self) {
+        let running = self.running();
         if running.is_empty() {
             return;
         }
@@ -192,11 +130,15 @@ impl Run {
 
     fn view(&mut self) -> View {
         let status = self.rng.pick(&[Status::Online, Status::Unavailable, Status::Offline]);
-        let text = (self.rng.below(2) == 0).then(|| format!("text {}", self.world.next_id()));
+        let text = match self.rng.below(4) {
+            0 => Some(format!("text {}", self.world.next_id())),
+            1 => Some("at work".to_owned()),
+            _ => None,
+        };
         View::new(status, text.map(|text| StatusText::try_from(text).unwrap()))
     }
 
-    fn open_device(&mut self, device: usize, server: usize) {
+    pub(super) fn open_device(&mut self, device: usize, server: usize) {
         let is_here = self.world.is_here(user_of(device));
         let known = &mut self.world.devices[device];
         if !is_here || known.is_busy || (known.socket().is_some() && self.rng.below(3) > 0) {
@@ -358,7 +300,7 @@ impl Run {
             if is_over {
                 self.network.events.add(|| format!("{server}: has stopped"));
                 self.servers.remove(&server);
-                self.network.remove_client(server);
+                self.network.remove_client(server, None);
                 let aborted = self.world.abort(server);
                 self.world.remove_server(server);
                 self.forget_aborted(aborted);
