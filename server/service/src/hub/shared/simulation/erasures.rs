@@ -17,9 +17,9 @@ const USER_COLUMNS: &str = "
   UNION SELECT 'users', 'id'";
 /// The rows of what Applications see of users who have no grant.
 const SEEN_WITHOUT_GRANT: &str = "
-  SELECT 'live_now', app, puid FROM live_now UNION ALL
-  SELECT 'live_waiting', app, puid FROM live_waiting EXCEPT ALL
-  SELECT t, a.number, g.puid::uuid FROM grants g JOIN apps a ON a.id = g.app_id,
+  SELECT 'live_now', app, puid::text FROM live_now UNION ALL
+  SELECT 'live_waiting', app, puid::text FROM live_waiting EXCEPT ALL
+  SELECT t, a.number, g.puid::uuid::text FROM grants g JOIN apps a ON a.id = g.app_id,
     unnest(ARRAY['live_now', 'live_waiting']) t";
 /// The bits of a version that count the entries of an epoch.
 const COUNTER_BITS: u32 = 20;
@@ -79,7 +79,7 @@ impl Run {
         let erased = erased.join(",");
         let of_column = |column: Vec<String>| {
             let [table, name] = &column[..] else { return String::new() };
-            format!("SELECT '{table}', {name} FROM {table} WHERE {name} = ANY ('{{{erased}}}')")
+            format!("SELECT '{table}', {name}, t::text FROM {table} t WHERE {name} = ANY ('{{{erased}}}')")
         };
         let columns = self.network.database.query(USER_COLUMNS).into_iter();
         let sql: Vec<String> = columns.map(of_column).collect();
