@@ -150,7 +150,7 @@ impl World {
         }
         for device in user * DEVICES.len()..(user + 1) * DEVICES.len() {
             let device = &mut self.devices[device];
-            device.sockets.iter_mut().for_each(|socket| socket.may_repeat = true);
+            device.sockets.iter_mut().for_each(|socket| socket.may_repeat |= !hides);
             if change == GrantChange::Revoke {
                 device.forget_app(app, is_done);
             }

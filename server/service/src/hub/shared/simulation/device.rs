@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use presence_core::View;
-use presence_protocol::CloseCode;
+use presence_protocol::{CloseCode, NotificationId};
 
 use super::super::SharedConnection;
 use crate::mailbox::Mailbox;
@@ -53,6 +53,8 @@ pub(super) struct SimulatedDevice {
     pub(super) last_end: usize,
     /// The number of sockets that were open at the last rest, or asked for since.
     pub(super) asked_for: usize,
+    /// The notifications that it has taken and not settled.
+    pub(super) unsettled: Vec<NotificationId>,
     /// The possible reports for single Applications.
     targeted: BTreeMap<usize, Vec<Option<KnownReport>>>,
     /// The possible visibilities, `None` for that all may see it.
@@ -75,8 +77,17 @@ impl Default for SimulatedDevice {
     fn default() -> Self {
         let (sockets, targeted) = (Vec::new(), BTreeMap::new());
         let (last_open, last_end, asked_for) = (0, 0, 0);
-        let visibility = vec![None];
-        Self { sockets, is_busy: false, last_open, last_end, asked_for, targeted, visibility }
+        let (unsettled, visibility) = (Vec::new(), vec![None]);
+        Self {
+            sockets,
+            is_busy: false,
+            last_open,
+            last_end,
+            asked_for,
+            unsettled,
+            targeted,
+            visibility,
+        }
     }
 }
 

@@ -79,7 +79,9 @@ impl Run {
         let erased = erased.join(",");
         let of_column = |column: Vec<String>| {
             let [table, name] = &column[..] else { return String::new() };
-            format!("SELECT '{table}', {name}, t::text FROM {table} t WHERE {name} = ANY ('{{{erased}}}')")
+            format!(
+                "SELECT '{table}', {name}, t::text FROM {table} t WHERE {name} = ANY ('{{{erased}}}')"
+            )
         };
         let columns = self.network.database.query(USER_COLUMNS).into_iter();
         let sql: Vec<String> = columns.map(of_column).collect();

@@ -84,7 +84,8 @@ impl Link {
     /// Returns true if a statement was sent and has not ended.
     pub(super) fn has_sent(&self) -> bool {
         let is_statement = |request: &Request| request.kind == RequestKind::Statement;
-        self.upstream.is_some() && (self.blocked.is_some() || self.next_request().is_some_and(is_statement))
+        self.upstream.is_some()
+            && (self.blocked.is_some() || self.next_request().is_some_and(is_statement))
     }
 
     /// Starts the connection, or answers a ping, if this is what the server asks for.

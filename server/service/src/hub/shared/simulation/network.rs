@@ -321,8 +321,7 @@ impl Network {
         let is_due = |link: &Link| {
             link.left_until.is_some_and(|time| time <= now) && link.next_request().is_some()
         };
-        let due: Vec<usize> =
-            self.links.iter().filter(|it| is_due(it.1)).map(|it| *it.0).collect();
+        let due: Vec<usize> = self.links.iter().filter(|it| is_due(it.1)).map(|it| *it.0).collect();
         due.into_iter().for_each(|number| self.run(number, Fate::AnswerLost));
     }
 }

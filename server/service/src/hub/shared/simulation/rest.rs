@@ -49,6 +49,7 @@ impl Run {
             let taken = self.world.take(device);
             let taken = self.checked(taken);
             self.settle_taken(device, taken);
+            self.settle_all(device);
         }
         is_changed.contains(&true)
     }

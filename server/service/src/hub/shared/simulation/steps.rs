@@ -6,7 +6,6 @@ use presence_store::NewNotification;
 
 use super::application::Application;
 use super::command::{Answer, Command, GrantChange};
-use super::network::Fate;
 use super::run::Run;
 use super::server::SimulatedServer;
 use super::world::{
@@ -61,10 +60,15 @@ impl Run {
             self.read(reader);
             return;
         }
-        let device = self.rng.below(USERS * DEVICES.len());
-        let taken = self.world.take(device);
-        let taken = self.checked(taken);
-        self.settle_taken(device, taken);
+        let devices = self.world.devices.iter().enumerate();
+        let got = devices.filter(|it| it.1.sockets.iter().any(|it| it.mailbox.depth() > 0));
+        let got: Vec<usize> = got.map(|it| it.0).collect();
+        if !got.is_empty() {
+            let device = self.rng.pick(&got);
+            let taken = self.world.take(device);
+            let taken = self.checked(taken);
+            self.settle_taken(device, taken);
+        }
     }
 
     /// Lets an AppService read.
@@ -78,12 +82,22 @@ impl Run {
         self.checked(read);
     }
 
-    /// Settles notifications that a device has taken.
+    /// Settles notifications that a device has taken, now or with later ones.
     pub(super) fn settle_taken(&mut self, device: usize, taken: Vec<NotificationId>) {
+        self.world.devices[device].unsettled.extend(taken);
+        if self.rng.below(4) == 0 {
+            self.settle_all(device);
+        }
+    }
+
+    /// Settles all notifications that a device has taken.
+    pub(super) fn settle_all(&mut self, device: usize) {
         let user = self.world.users[user_of(device)];
-        let server = self.world.devices[device].socket().map(|socket| socket.server);
-        if let Some(server) = server.filter(|_| !taken.is_empty()) {
-            let work = self.service(server).settle(user, taken);
+        let known = &mut self.world.devices[device];
+        let Some(server) = known.socket().map(|socket| socket.server) else { return };
+        let unsettled = std::mem::take(&mut known.unsettled);
+        if !unsettled.is_empty() {
+            let work = self.service(server).settle(user, unsettled);
             self.start_command(server, Command::Settle, work);
         }
     }
@@ -238,8 +252,16 @@ impl Run {
         self.change((user, app), change, server);
     }
 
+    /// Sends some notifications to a user.
     fn notify(&mut self, server: usize) {
-        let (user, app) = (self.rng.below(USERS), TWINS + self.rng.below(APPS - TWINS));
+        let user = self.rng.below(USERS);
+        for _ in 0..=self.rng.below(3) {
+            self.notify_user(user, server);
+        }
+    }
+
+    fn notify_user(&mut self, user: usize, server: usize) {
+        let app = TWINS + self.rng.below(APPS - TWINS);
         let Some(puid) = self.world.any_puid(user, app) else { return };
         let id = self.world.notification_id(&mut self.rng);
         let ttl = self.rng.pick(&[0, 5, 3_600, 3_600]);
