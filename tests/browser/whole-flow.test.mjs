@@ -11,7 +11,7 @@ test("a developer registers an Application; a user gives permission, goes online
   const server = await ScenarioServer.start(t);
   const domain = await server.domain();
 
-  // The developer registers an Application, verifies the domain, activates it and opens the console.
+  // The developer registers an Application, verifies the domain, activates it, opens the console.
   const developer = await BrowserUser.open(t, server);
   const developerPage = await developer.tab("/myapps/new");
   await developer.fillSignIn("dora", developerPage);
