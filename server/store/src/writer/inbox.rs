@@ -22,6 +22,7 @@ impl Inbox {
     /// Waits for a request. Returns `None` if there will be no more.
     pub(super) async fn recv(&mut self) -> Option<WriteOp> {
         tokio::select! {
+            biased;
             Some(op) = self.writes.recv() => Some(op),
             Some(op) = self.loads.recv() => Some(op),
             else => None,

@@ -112,12 +112,14 @@ impl WriterTask {
             let first = if self.more_releases || self.writes_noted {
                 None
             } else {
+                // The requests that wait are served with the releases.
                 tokio::select! {
+                    biased;
+                    () = self.hook.release_signal().notified() => None,
                     op = self.inbox.recv() => match op {
                         Some(op) => Some(op),
                         None => return self.write_rest().await,
                     },
-                    () = self.hook.release_signal().notified() => None,
                 }
             };
             self.yield_for_batching().await;

@@ -65,8 +65,9 @@ impl SharedHub {
             // An announcement can be lost while others come all the time. One that is given up for
             // a tick is made good by it.
             let announced = tokio::select! {
-                announced = announcements.next() => Some(announced?),
+                biased;
                 _ = asks.tick() => None,
+                announced = announcements.next() => Some(announced?),
             };
             self.attend_to(announced, reader).await?;
             self.see().await?;

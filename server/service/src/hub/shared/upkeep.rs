@@ -61,6 +61,7 @@ impl SharedHub {
             }
         };
         tokio::select! {
+            biased;
             () = work => {}
             () = end => {}
         }
