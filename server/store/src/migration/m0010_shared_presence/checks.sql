@@ -26,7 +26,7 @@ CREATE INDEX live_pauses_paused_at ON live_pauses (paused_at);
 -- is the last one before the pause.
 CREATE FUNCTION presence_check_all_1(p_app text[], p_at bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  -- Who removes Applications locks them before their checks.
+  -- A removal of Applications also locks them before their checks.
   PERFORM 1 FROM apps WHERE id = ANY (p_app) ORDER BY id FOR KEY SHARE;
   INSERT INTO live_app_checks AS c (app, checked_at)
     SELECT a.number, q.at FROM unnest(p_app, p_at) q(app, at) JOIN apps a ON a.id = q.app
@@ -41,7 +41,7 @@ END $$;
 CREATE FUNCTION presence_check_users_1(p_app text[], p_puid text[], p_at bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  -- Who ends grants locks them before their checks.
+  -- An end of grants also locks them before their checks.
   PERFORM 1 FROM grants g JOIN unnest(p_app, p_puid) q(app, puid)
     ON g.app_id = q.app AND g.puid = q.puid ORDER BY g.id FOR KEY SHARE OF g;
   INSERT INTO live_checks AS c (grant_id, checked_at)
