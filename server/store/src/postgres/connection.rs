@@ -24,7 +24,7 @@ const WRITE_CONNECTIONS: u32 = 4;
 /// announced to all servers, and one for what they announce.
 const LANE_CONNECTIONS: u32 = 3;
 /// The settings of these connections.
-const LANE_SETTINGS: [(&str, &str); 4] = [
+pub(crate) const LANE_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),

@@ -7,6 +7,7 @@ use presence_protocol::limits::MAX_QUEUE_ITEMS;
 use presence_test_postgres::Cluster;
 
 use super::super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, id, item, session};
+use crate::postgres::connection::LANE_SETTINGS;
 
 /// Tables of which a server has a few rows, or reads all.
 const SMALL: &[&str] = &["seaql_migrations", "meta", "live_epoch", "live_nodes", "nodes"];
@@ -79,11 +80,6 @@ async fn an_eviction_reads_a_queue_a_few_times_and_not_once_for_each_of_its_rows
     assert!((2..=10 * MAX_QUEUE_ITEMS as u64).contains(&read), "{read} rows were read");
 }
 
-/// The settings of the connection that writes batches.
-const LANE: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-                    SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                    SET enable_bitmapscan = off; ";
-
 /// Returns a statement that shows these users to an Application for the first time.
 fn apply(first: u64, last: u64) -> String {
     let each =
@@ -125,7 +121,8 @@ async fn a_batch_reads_its_own_rows_also_by_a_plan_of_when_the_tables_were_empty
     let before = tables.map(|table| found_rows(&database, table));
     let many: String =
         (0..20).map(|batch| apply(2 + batch * BATCH, 1 + (batch + 1) * BATCH)).collect();
-    run(&format!("{LANE}{}{many}", apply(1, 1)));
+    let settings = LANE_SETTINGS.map(|(name, value)| format!("SET {name} = {value}; ")).concat();
+    run(&format!("{settings}{}{many}", apply(1, 1)));
     for (table, before) in tables.iter().zip(before) {
         let read = found_rows(&database, table) - before;
         assert!(read <= 20 * BATCH * 10, "{read} rows of {table} were read");
