@@ -108,6 +108,8 @@ impl AppServiceProtocol {
 
 impl ProtocolState for AppServiceProtocol {
     const CHANNEL: Channel = Channel::App;
+    /// The statuses of many users become one write.
+    const GATHERS_NEWS: bool = true;
 
     fn can_handle_frame(&self) -> bool {
         let has_room = match &self.phase {

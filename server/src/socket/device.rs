@@ -118,6 +118,7 @@ impl DeviceProtocol {
 
 impl ProtocolState for DeviceProtocol {
     const CHANNEL: Channel = Channel::Device;
+    const GATHERS_NEWS: bool = false;
 
     fn can_handle_frame(&self) -> bool {
         let is_idle = match &self.phase {

@@ -14,6 +14,10 @@ pub(crate) trait ProtocolState: Send {
     /// The channel of the socket.
     const CHANNEL: Channel;
 
+    /// Set if a socket that is woken waits until the other tasks that are ready have run, so that
+    /// the news of all of them are written at once.
+    const GATHERS_NEWS: bool;
+
     /// Returns true if another frame can be handled now.
     fn can_handle_frame(&self) -> bool;
 

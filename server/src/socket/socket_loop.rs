@@ -63,6 +63,8 @@ pub(crate) struct SocketLoop<P, S = Transport> {
     closing: Option<Closing>,
     /// A frame could not be written, so that a flush says nothing about it.
     has_lost_frame: bool,
+    /// Set while the socket waits for the other tasks that are ready.
+    is_gathering: bool,
 }
 
 /// A socket that has sent a close frame.
@@ -106,6 +108,7 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
             timer_at: None,
             closing: None,
             has_lost_frame: false,
+            is_gathering: false,
         }
     }
 
@@ -133,7 +136,13 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<SocketEnd> {
         if self.waker.register(context) {
             self.protocol.handle_wake();
+            if self.begins_to_gather() {
+                // The runtime polls a task that wakes itself after all others that are ready.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
+        self.is_gathering = false;
         self.now = self.sockets.service.steady();
         let _span = SocketLog::is_debug().then(|| self.span().entered());
         if let Some(code) = self.waker.closing() {
@@ -160,6 +169,12 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
         }
         context.waker().wake_by_ref();
         self.handle_time()
+    }
+
+    /// Returns true if a socket that was just woken is to wait for the other tasks that are ready:
+    /// without the wait, the news of each of them would be a write of its own.
+    fn begins_to_gather(&mut self) -> bool {
+        P::GATHERS_NEWS && !std::mem::replace(&mut self.is_gathering, true)
     }
 
     fn span(&self) -> Span {

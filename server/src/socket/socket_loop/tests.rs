@@ -2,6 +2,8 @@
 
 mod fixture;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -9,6 +11,16 @@ use super::*;
 use fixture::{FRAME_LIMIT, Fixture, LIMITS, MEMORY};
 
 const INSTANT: Duration = Duration::from_millis(1);
+
+/// The number of times that a task was woken.
+#[derive(Default)]
+struct WakeCount(AtomicUsize);
+
+impl std::task::Wake for WakeCount {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 #[tokio::test]
 async fn each_frame_is_answered_and_one_poll_flushes_once() {
@@ -22,6 +34,31 @@ async fn each_frame_is_answered_and_one_poll_flushes_once() {
     }
     assert_eq!(fixture.received(), None);
     assert_eq!(fixture.script().flushes, 1);
+}
+
+#[tokio::test]
+async fn the_news_of_all_tasks_that_are_ready_are_written_at_once() {
+    let mut fixture = Fixture::<true>::with(MEMORY, FRAME_LIMIT).await;
+    let wake_count = Arc::new(WakeCount::default());
+    let waker = std::task::Waker::from(Arc::clone(&wake_count));
+    let mut context = Context::from_waker(&waker);
+    assert_eq!(fixture.socket.poll(&mut context), Poll::Pending);
+    for texts in [["a", "b"], ["c", "d"]] {
+        let flushes = fixture.script().flushes;
+        for text in texts {
+            assert_eq!(fixture.received(), None);
+            fixture.script().outgoing.push_back(Outgoing::Text(text.into()));
+            fixture.socket.waker.wake();
+            let before = wake_count.0.load(Ordering::Relaxed);
+            assert_eq!(fixture.socket.poll(&mut context), Poll::Pending);
+            let own = wake_count.0.load(Ordering::Relaxed) - before;
+            assert_eq!(own, usize::from(text == texts[0]), "the first one waits for the others");
+        }
+        assert_eq!(fixture.script().flushes, flushes + 1);
+        for text in texts {
+            assert_eq!(fixture.received(), Some(Message::text(text)));
+        }
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub(super) const LIMITS: SocketLimits = SocketLimits {
     frame: Duration::from_mins(5),
 };
 /// A protocol that answers each text with `reply: TEXT`, and records its calls.
-pub(super) struct ScriptedProtocol {
+pub(super) struct ScriptedProtocol<const GATHERS: bool> {
     script: Arc<Mutex<Script>>,
     /// The work on a frame, which is dropped with the protocol.
     _work: Arc<()>,
@@ -47,14 +47,15 @@ pub(super) struct Script {
     pub(super) ended_clean: Option<bool>,
 }
 
-impl ScriptedProtocol {
+impl<const GATHERS: bool> ScriptedProtocol<GATHERS> {
     pub(super) fn script(&self) -> std::sync::MutexGuard<'_, Script> {
         self.script.lock().unwrap()
     }
 }
 
-impl ProtocolState for ScriptedProtocol {
+impl<const GATHERS: bool> ProtocolState for ScriptedProtocol<GATHERS> {
     const CHANNEL: Channel = Channel::Device;
+    const GATHERS_NEWS: bool = GATHERS;
 
     fn can_handle_frame(&self) -> bool {
         !self.script().is_busy
@@ -100,8 +101,8 @@ impl ProtocolState for ScriptedProtocol {
 }
 
 /// A socket loop, and the other end of its stream.
-pub(super) struct Fixture {
-    pub(super) socket: SocketLoop<ScriptedProtocol, DuplexStream>,
+pub(super) struct Fixture<const GATHERS: bool = false> {
+    pub(super) socket: SocketLoop<ScriptedProtocol<GATHERS>, DuplexStream>,
     pub(super) peer: WebSocketStream<DuplexStream>,
     pub(super) script: Arc<Mutex<Script>>,
     pub(super) clock: Arc<ManualClock>,
@@ -119,8 +120,10 @@ impl Fixture {
     pub(super) async fn with_frames_of(bytes: usize) -> Self {
         Self::with(2 * bytes, bytes).await
     }
+}
 
-    async fn with(memory: usize, frame_limit: usize) -> Self {
+impl<const GATHERS: bool> Fixture<GATHERS> {
+    pub(super) async fn with(memory: usize, frame_limit: usize) -> Self {
         let clock = Arc::<ManualClock>::default();
         let (sockets, directory) = registry(Arc::clone(&clock)).await;
         let (stream, peer) = tokio::io::duplex(memory);
