@@ -144,6 +144,7 @@ impl SharedHub {
                 (*user, Draft::make(known, waiting, grants.get(user), &context))
             })
             .collect();
+        let asked = self.clock.steady();
         let result = self.apply(&mut drafts, (identity.epoch.id, identity.node)).await;
         let mut applied = match result {
             Ok(applied) => applied,
@@ -161,7 +162,7 @@ impl SharedHub {
                 return Err(error);
             }
         };
-        self.time.hear(applied.at);
+        self.time.hear(asked, applied.at);
         let mut done = Vec::with_capacity(drafts.len());
         for (user, draft) in drafts {
             if let Some(refused) = applied.refused.remove(&user) {

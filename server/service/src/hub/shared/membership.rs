@@ -68,7 +68,8 @@ impl SharedHub {
             self.rejoin_once(identity.node).await;
             return Ok(());
         }
-        self.time.hear(self.live.now().await?);
+        let asked = self.clock.steady();
+        self.time.hear(asked, self.live.now().await?);
         Ok(())
     }
 
