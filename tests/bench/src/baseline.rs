@@ -1,153 +1,232 @@
-//! The baseline: the smallest servers on bare tokio-tungstenite that do what is compared, with read
-//! buffers of 4 KiB. They authenticate no user, check nothing and store nothing. They run in a
-//! process of their own, so that their CPU time is measured separately.
+//! The baseline: the fastest servers that we know for what is compared. They authenticate no user,
+//! check nothing and store nothing.
 //!
 //! - `/ack` answers every text.
 //! - `/publish` answers every text, and sends an update to every socket of `/app`.
-//! - `/app` receives updates; all that are queued for a socket go out in one flush.
+//! - `/app` receives updates; all that wait for a socket go out in one write.
+//!
+//! They run on one thread, with a codec of their own: all sockets are read into the same buffer, so
+//! an idle one has none, and the frames that are sent were encoded in advance. A socket with an
+//! update waits until all tasks that are ready have run, so that it is written once for all of
+//! them.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::cell::RefCell;
 use std::pin::Pin;
-use std::process::{ExitCode, Stdio};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, ready};
 
 use futures_util::task::AtomicWaker;
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use presence_tests::child_command;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::process::Child;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 
-use crate::system::{Half, run_on};
+use crate::child_server;
+use crate::wire::{END_OF_HEAD, server_frame};
 
-const OK: Utf8Bytes = Utf8Bytes::from_static(r#"{"result":"OK"}"#);
+/// The text of an answer.
+pub(crate) const OK: &str = r#"{"result":"OK"}"#;
 /// An update of the same length as those of the real server.
-const UPDATE: Utf8Bytes = Utf8Bytes::from_static(concat!(
+pub(crate) const UPDATE: &str = concat!(
     r#"{"presence":[{"uid":"0123456789abcdef0123456789abcdef","status":"unavailable","version":1873497444986126337,"#,
     r#""since":1786000000000}],"cursor":"0123456789abcdef1"}"#
-));
+);
 
-type Socket = WebSocketStream<TcpStream>;
+static OK_FRAME: LazyLock<Vec<u8>> = LazyLock::new(|| server_frame(OK));
+static UPDATE_FRAME: LazyLock<Vec<u8>> = LazyLock::new(|| server_frame(UPDATE));
 
-/// The queue of a socket of `/app`.
+/// The size of the buffer that all sockets are read into.
+const BUFFER: usize = 16 << 10;
+
+thread_local! {
+    static RECEIVED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
+}
+
+/// The updates that wait for a socket of `/app`.
 #[derive(Default)]
-struct Outbox {
-    waiting: Mutex<VecDeque<Utf8Bytes>>,
+struct UpdateCount {
+    waiting: AtomicUsize,
     waker: AtomicWaker,
 }
 
-type Outboxes = Mutex<Vec<Arc<Outbox>>>;
+type UpdateCounts = Mutex<Vec<Arc<UpdateCount>>>;
 
 /// Serves until the process is killed.
 pub(crate) fn serve() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     runtime.block_on(async {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(4096).unwrap();
-        println!("{}", listener.local_addr().unwrap());
-        let (outboxes, tasks) = (Arc::new(Outboxes::default()), TaskTracker::new());
+        let (listener, counts) = (child_server::listen(), Arc::new(UpdateCounts::default()));
+        let tasks = TaskTracker::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.set_nodelay(true).unwrap();
-            tasks.spawn(serve_connection(stream, Arc::clone(&outboxes)));
+            tasks.spawn(serve_connection(stream, Arc::clone(&counts)));
         }
     })
 }
 
-async fn serve_connection(stream: TcpStream, outboxes: Arc<Outboxes>) {
-    let mut path = String::new();
-    #[expect(clippy::result_large_err, reason = "the library asks for this type")]
-    let record_path = |request: &Request, response: Response| {
-        request.uri().path().clone_into(&mut path);
-        Ok(response)
-    };
-    let config = WebSocketConfig::default().read_buffer_size(4 << 10).write_buffer_size(4 << 10);
-    let Ok(mut socket) = accept_hdr_async_with_config(stream, record_path, Some(config)).await
-    else {
-        return;
-    };
-    match path.as_str() {
-        "/publish" => publish(&mut socket, &outboxes).await,
-        "/app" => {
-            let outbox = Arc::new(Outbox::default());
-            outboxes.lock().unwrap().push(Arc::clone(&outbox));
-            std::future::poll_fn(|context| send_updates(&mut socket, &outbox, context)).await;
-            outboxes.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &outbox));
-        }
-        _ => acknowledge(&mut socket).await,
-    }
-}
-
-async fn acknowledge(socket: &mut Socket) {
-    while let Some(Ok(message)) = socket.next().await {
-        if message.is_text() && socket.send(Message::Text(OK)).await.is_err() {
-            return;
+/// Serves a connection until it ends.
+async fn serve_connection(stream: TcpStream, counts: Arc<UpdateCounts>) -> Option<()> {
+    let mut socket = BareSocket { stream, partial: Vec::new() };
+    match socket.accept().await? {
+        Path::Ack => socket.acknowledge(None).await,
+        Path::Publish => socket.acknowledge(Some(&counts)).await,
+        Path::App => {
+            let count = Arc::new(UpdateCount::default());
+            counts.lock().unwrap().push(Arc::clone(&count));
+            socket.send_updates(&count).await;
+            counts.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &count));
+            None
         }
     }
 }
 
-async fn publish(socket: &mut Socket, outboxes: &Outboxes) {
-    while let Some(Ok(message)) = socket.next().await {
-        if !message.is_text() {
-            continue;
+/// The path of a socket.
+enum Path {
+    Ack,
+    Publish,
+    App,
+}
+
+/// A WebSocket.
+struct BareSocket {
+    stream: TcpStream,
+    /// The begin of a frame whose rest is still to come.
+    partial: Vec<u8>,
+}
+
+impl BareSocket {
+    /// Answers the request for a WebSocket. Returns `None` if the connection ends.
+    async fn accept(&mut self) -> Option<Path> {
+        let mut head = Vec::new();
+        while !head.ends_with(END_OF_HEAD) {
+            let read = self.stream.read_buf(&mut head).await.ok()?;
+            (read > 0).then_some(())?;
         }
-        for outbox in &*outboxes.lock().unwrap() {
-            outbox.waiting.lock().unwrap().push_back(UPDATE);
-            outbox.waker.wake();
+        let head = String::from_utf8(head).ok()?;
+        let path = match head.split(' ').nth(1)? {
+            "/publish" => Path::Publish,
+            "/app" => Path::App,
+            _ => Path::Ack,
+        };
+        let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "))?;
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: {}\r\n\r\n",
+            derive_accept_key(key.as_bytes())
+        );
+        self.stream.write_all(answer.as_bytes()).await.ok()?;
+        Some(path)
+    }
+
+    /// Answers each text, and publishes an update for it if there are counts.
+    async fn acknowledge(&mut self, counts: Option<&UpdateCounts>) -> Option<()> {
+        loop {
+            for _ in 0..std::future::poll_fn(|context| self.poll_texts(context)).await? {
+                counts.into_iter().for_each(publish);
+                self.stream.write_all(&OK_FRAME).await.ok()?;
+            }
         }
-        if socket.send(Message::Text(OK)).await.is_err() {
-            return;
+    }
+
+    async fn send_updates(&mut self, count: &UpdateCount) -> Option<()> {
+        let mut frames = Vec::new();
+        loop {
+            std::future::poll_fn(|context| self.poll_news(count, context)).await?;
+            let mut is_woken = false;
+            std::future::poll_fn(|context| {
+                if std::mem::replace(&mut is_woken, true) {
+                    return Poll::Ready(());
+                }
+                // The runtime polls a task that wakes itself after all others that are ready.
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            frames.clear();
+            for _ in 0..count.waiting.swap(0, Ordering::Relaxed) {
+                frames.extend_from_slice(&UPDATE_FRAME);
+            }
+            self.stream.write_all(&frames).await.ok()?;
+        }
+    }
+
+    /// Waits for an update. `None` if the connection ends.
+    fn poll_news(&mut self, count: &UpdateCount, context: &mut Context<'_>) -> Poll<Option<()>> {
+        count.waker.register(context.waker());
+        if count.waiting.load(Ordering::Relaxed) > 0 {
+            return Poll::Ready(Some(()));
+        }
+        while ready!(self.poll_texts(context)).is_some() {}
+        Poll::Ready(None)
+    }
+
+    /// Reads once, and returns the number of texts whose end has come. `None` if the connection
+    /// ends.
+    fn poll_texts(&mut self, context: &mut Context<'_>) -> Poll<Option<usize>> {
+        let Self { stream, partial } = self;
+        RECEIVED.with_borrow_mut(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            let is_read = ready!(Pin::new(stream).poll_read(context, &mut read)).is_ok();
+            let received = read.filled();
+            if !is_read || received.is_empty() {
+                return Poll::Ready(None);
+            }
+            if partial.is_empty() {
+                let (texts, end) = whole_texts(received);
+                partial.extend_from_slice(&received[end..]);
+                return Poll::Ready(Some(texts));
+            }
+            partial.extend_from_slice(received);
+            let (texts, end) = whole_texts(partial);
+            partial.drain(..end);
+            Poll::Ready(Some(texts))
+        })
+    }
+}
+
+fn publish(counts: &UpdateCounts) {
+    for count in &*counts.lock().unwrap() {
+        if count.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            count.waker.wake();
         }
     }
 }
 
-fn send_updates(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll<()> {
-    outbox.waker.register(context.waker());
-    let mut socket = Pin::new(socket);
-    for update in std::mem::take(&mut *outbox.waiting.lock().unwrap()) {
-        if socket.as_mut().start_send(Message::Text(update)).is_err() {
-            return Poll::Ready(());
+/// Returns the number of whole texts of a client, and the end of the last one. Frames of 64 KiB and
+/// more are not supported.
+fn whole_texts(bytes: &[u8]) -> (usize, usize) {
+    let (mut texts, mut end) = (0, 0);
+    while let [first, second, rest @ ..] = &bytes[end..] {
+        let (head, length) = match (second & 0x7f, rest) {
+            (126, [high, low, ..]) => (8, usize::from(u16::from_be_bytes([*high, *low]))),
+            (126, _) => break,
+            (length, _) => (6, usize::from(length)),
+        };
+        if bytes.len() < end + head + length {
+            break;
         }
+        end += head + length;
+        texts += usize::from(first & 0x0f == 1);
     }
-    if matches!(socket.as_mut().poll_flush(context), Poll::Ready(Err(_))) {
-        return Poll::Ready(());
-    }
-    loop {
-        match socket.as_mut().poll_next(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-        }
-    }
+    (texts, end)
 }
 
-/// A running baseline server. Dropping it kills the process.
-pub(crate) struct Baseline {
-    pub(crate) address: SocketAddr,
-    pub(crate) pid: u32,
-    _child: Child,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame;
 
-impl Baseline {
-    pub(crate) async fn start() -> Self {
-        run_on(Half::Server);
-        let mut child = child_command(std::env::current_exe().unwrap())
-            .arg("baseline")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        run_on(Half::Generator);
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.next_line().await.unwrap().unwrap().parse().unwrap();
-        Self { address, pid: child.id().unwrap(), _child: child }
+    #[test]
+    fn texts_are_counted_only_when_they_are_whole() {
+        for length in [0, 17, 125, 126, 4_000] {
+            let one = frame(&"x".repeat(length));
+            let two = [one.clone(), one.clone()].concat();
+            assert_eq!(whole_texts(&two), (2, two.len()));
+            assert_eq!(whole_texts(&two[..two.len() - 1]), (1, one.len()));
+            assert_eq!(whole_texts(&one[..one.len() - 1]), (0, 0));
+        }
     }
 }

@@ -23,9 +23,12 @@ mod rows;
 mod sdk;
 
 mod baseline;
+mod child_server;
 mod clients;
 mod database;
+mod http_wire;
 mod subscribers;
+mod tungstenite;
 mod wire;
 
 mod report;
@@ -38,6 +41,7 @@ use std::process::ExitCode;
 use report::Report;
 use rows::Row;
 use scale::Scale;
+use sides::{BASELINE, TUNGSTENITE};
 
 const USAGE: &str = "presence-bench ROW… [--json FILE] [--smoke]";
 
@@ -45,7 +49,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["baseline"] => return baseline::serve(),
+        [BASELINE] => return baseline::serve(),
+        [TUNGSTENITE] => return tungstenite::serve(),
         ["commit-each", directory, senders, millis] => {
             return rows::commit_each(directory, senders, millis);
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::system;
 
-/// One round of both sides.
+/// One round of two sides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair {
     /// The value of the baseline, if there is one.
@@ -30,6 +30,33 @@ impl Pair {
 
     fn ratio(self) -> Option<f64> {
         self.baseline.map(|baseline| self.measured / baseline)
+    }
+}
+
+/// A round of three sides.
+pub(crate) struct Round<R> {
+    pub(crate) baseline: R,
+    /// The server on bare tokio-tungstenite.
+    pub(crate) tungstenite: R,
+    pub(crate) measured: R,
+}
+
+impl<R> Round<R> {
+    /// Returns a value of each round, beside that of the baseline.
+    pub(crate) fn measured(rounds: &[Self], value: impl Fn(&R) -> f64) -> Vec<Pair> {
+        let pair = |it: &Self| Pair::new(value(&it.baseline), value(&it.measured));
+        rounds.iter().map(pair).collect()
+    }
+
+    /// Returns a value of each round, beside that of the server on bare tokio-tungstenite.
+    pub(crate) fn beside_tungstenite(
+        rounds: &[Self],
+        (what, unit): (&'static str, &'static str),
+        value: impl Fn(&R) -> f64,
+        judged: Judged,
+    ) -> Finding {
+        let pair = |it: &Self| Pair::new(value(&it.tungstenite), value(&it.measured));
+        Finding { what, unit, rounds: rounds.iter().map(pair).collect(), judged }
     }
 }
 

@@ -5,6 +5,7 @@ mod fan_in;
 mod fan_out;
 mod file_limit;
 mod notify;
+mod rest;
 mod sharing;
 mod sign_ins;
 mod status;
@@ -23,6 +24,7 @@ pub(crate) enum Row {
     FanOut,
     FanIn,
     Notify,
+    Rest,
     FileLimit,
     SignIns,
     Sdk,
@@ -31,8 +33,15 @@ pub(crate) enum Row {
 
 impl Row {
     /// The rows that measure the server.
-    pub(crate) const OF_THE_SERVER: [Self; 6] =
-        [Self::Status, Self::Devices, Self::FanOut, Self::FanIn, Self::Notify, Self::FileLimit];
+    pub(crate) const OF_THE_SERVER: [Self; 7] = [
+        Self::Status,
+        Self::Devices,
+        Self::FanOut,
+        Self::FanIn,
+        Self::Notify,
+        Self::Rest,
+        Self::FileLimit,
+    ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::all().find(|row| row.name() == name)
@@ -58,6 +67,7 @@ impl Row {
             Self::FanOut => fan_out::measure(scale).await,
             Self::FanIn => fan_in::measure(scale).await,
             Self::Notify => notify::measure(scale).await,
+            Self::Rest => rest::measure(scale).await,
             Self::FileLimit => file_limit::measure(scale).await,
             Self::SignIns => sign_ins::measure(scale).await,
             Self::Sdk => sdk::measure(scale).await,
@@ -76,6 +86,7 @@ impl Row {
             Self::FanOut => ("fan-out", "one status to many sockets of an Application, and bursts"),
             Self::FanIn => ("fan-in", "the statuses of many users to one socket"),
             Self::Notify => ("notify", "notifications that are on disk before they are answered"),
+            Self::Rest => ("rest", "calls of AppServices and users over REST"),
             Self::FileLimit => ("file-limit", "a server at its limit of open files"),
             Self::SignIns => {
                 ("sign-ins", "fresh BrowserID assertions beside their bare signatures")

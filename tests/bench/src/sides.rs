@@ -1,12 +1,18 @@
-//! The two sides of a comparison: the baseline, and the real server with identity, hub and metrics.
+//! The sides of a comparison: the baseline, a server on bare tokio-tungstenite, and the real server
+//! with identity, hub and metrics.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use presence_tests::{Server, ServerOptions};
 
-use crate::baseline::Baseline;
+use crate::child_server::ChildServer;
 use crate::system::{Half, Process, run_on};
+
+/// The argument of this program that makes it the baseline.
+pub(crate) const BASELINE: &str = "baseline";
+/// The argument of this program that makes it the server on bare tokio-tungstenite.
+pub(crate) const TUNGSTENITE: &str = "tungstenite";
 
 /// The address of one side, and its kind.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +21,8 @@ pub(crate) struct Side {
     pub(crate) process: Process,
     /// The path to which devices connect.
     pub(crate) devices: &'static str,
-    pub(crate) is_baseline: bool,
+    /// Set for the baseline and the server on tokio-tungstenite, which authenticate nobody.
+    pub(crate) is_bare: bool,
 }
 
 impl Side {
@@ -25,22 +32,24 @@ impl Side {
             address: server.address(),
             process: Process::of(server.pid()),
             devices: "/presence",
-            is_baseline: false,
+            is_bare: false,
         }
     }
 }
 
-/// Both sides, running.
+/// All sides, running.
 pub(crate) struct Sides {
     pub(crate) server: Server,
-    baseline: Baseline,
+    baseline: ChildServer,
+    tungstenite: ChildServer,
 }
 
 impl Sides {
-    /// Starts both on the server's half of the machine.
+    /// Starts all on the servers' half of the machine.
     pub(crate) async fn start() -> Self {
         let server = start_server(unlimited()).await;
-        Self { server, baseline: Baseline::start().await }
+        let baseline = ChildServer::start(BASELINE).await;
+        Self { server, baseline, tungstenite: ChildServer::start(TUNGSTENITE).await }
     }
 
     pub(crate) fn measured(&self) -> Side {
@@ -49,17 +58,18 @@ impl Sides {
 
     /// Returns the baseline's side. `devices` is the path to which its devices connect.
     pub(crate) fn baseline(&self, devices: &'static str) -> Side {
-        Side {
-            address: self.baseline.address,
-            process: Process::of(self.baseline.pid),
-            devices,
-            is_baseline: true,
-        }
+        bare_side(&self.baseline, devices)
     }
 
-    /// Starts the baseline in a new process.
-    pub(crate) async fn restart_baseline(&mut self) {
-        self.baseline = Baseline::start().await;
+    /// Returns the side on bare tokio-tungstenite, with the same paths.
+    pub(crate) fn tungstenite(&self, devices: &'static str) -> Side {
+        bare_side(&self.tungstenite, devices)
+    }
+
+    /// Starts the baseline and the server on tokio-tungstenite in new processes.
+    pub(crate) async fn restart_bare(&mut self) {
+        self.baseline = ChildServer::start(BASELINE).await;
+        self.tungstenite = ChildServer::start(TUNGSTENITE).await;
     }
 
     /// Stops the server gracefully, and starts it again with the same database.
@@ -69,6 +79,11 @@ impl Sides {
         self.server.restart().await;
         run_on(Half::Generator);
     }
+}
+
+fn bare_side(server: &ChildServer, devices: &'static str) -> Side {
+    let (address, process) = (server.address, Process::of(server.pid));
+    Side { address, process, devices, is_bare: true }
 }
 
 /// Starts a server on its half of the machine.

@@ -101,7 +101,7 @@ impl Subscribers {
 
 /// Opens a socket of an Application that receives pages.
 pub(crate) async fn open(side: Side, number: usize, application: &Application) -> Wire {
-    if side.is_baseline {
+    if side.is_bare {
         return Wire::open(side.address, "/app", number, "").await;
     }
     let path = format!("/myapps/{}", application.appid);

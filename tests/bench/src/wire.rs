@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// The end of the head of a response.
-const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+pub(crate) const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// The maximum number of sockets from one source address, of the 28,000 ports that it has by
 /// default.
 const SOCKETS_PER_SOURCE: usize = 5_000;
@@ -27,10 +27,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// Opens the `number`-th socket, with additional header lines of the request.
     pub(crate) async fn open(server: SocketAddr, path: &str, number: usize, head: &str) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(source(number).into(), 0)).unwrap();
-        let mut stream = socket.connect(server).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        let mut stream = connect(server, number).await;
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: {server}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{head}\r\n"
@@ -98,6 +95,15 @@ impl Wire {
     }
 }
 
+/// Opens the `number`-th connection.
+pub(crate) async fn connect(server: SocketAddr, number: usize) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(source(number).into(), 0)).unwrap();
+    let stream = socket.connect(server).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 /// Returns a loopback address. There are several, so that none runs out of ports.
 fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / SOCKETS_PER_SOURCE).unwrap())
@@ -116,6 +122,15 @@ pub(crate) fn frame(text: &str) -> Vec<u8> {
     frame.extend([0; 4]);
     frame.extend(text.as_bytes());
     frame
+}
+
+/// Encodes a server's text frame.
+pub(crate) fn server_frame(text: &str) -> Vec<u8> {
+    let length = match text.len() {
+        length @ 0..126 => vec![u8::try_from(length).unwrap()],
+        length => [&[126], &u16::try_from(length).unwrap().to_be_bytes()[..]].concat(),
+    };
+    [&[0x81], length.as_slice(), text.as_bytes()].concat()
 }
 
 /// Decodes the first frame of a server: its opcode, the range of its payload, and its end. Returns
@@ -138,6 +153,15 @@ fn parse(bytes: &[u8]) -> Option<(u8, Range<usize>, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_of_a_server_is_decoded_to_its_text() {
+        for length in [0, 125, 126, 65_535] {
+            let frame = server_frame(&"x".repeat(length));
+            let head = if length < 126 { 2 } else { 4 };
+            assert_eq!(parse(&frame), Some((1, head..head + length, frame.len())));
+        }
+    }
 
     #[test]
     fn frames_of_every_length_are_decoded_only_when_they_are_complete() {

@@ -11,25 +11,38 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The rows that the README describes.
-const WHAT: [&str; 19] = [
+const WHAT: [&str; 32] = [
     "status → OK",
+    "status → OK, beside tokio-tungstenite",
     "status → OK, by the clock",
     "status → OK, p99",
     "connect, handshake, first status",
+    "connect, handshake, first status, beside tokio-tungstenite",
     "an idle device with a grant, all connected",
     "an idle device with a grant, as they come",
+    "an idle device, as they come, beside tokio-tungstenite",
     "one status → 100 sockets",
+    "one status → 100 sockets, beside tokio-tungstenite",
     "one status → 100 sockets, the last, p99",
     "20 statuses at once → 100 sockets",
+    "20 statuses at once → 100 sockets, beside tokio-tungstenite",
     "10 statuses at once → 10 sockets, the last, p99",
     "many users → one socket",
+    "many users → one socket, beside tokio-tungstenite",
     "many users → one socket, by the clock",
     "many users → one socket, reported updates that arrive",
     "backlog at the end",
+    "an update each 50 µs → one socket",
+    "an update each 50 µs → one socket, beside tokio-tungstenite",
     "durable notify, group commit beside a commit each",
     "durable notify, beside bare SQLite with a commit each",
     "durable notify, p99",
     "durable notify, CPU",
+    "a notification by HTTP, on disk",
+    "100 notifications by HTTP, on disk, each",
+    "a poll of one user",
+    "GET /devices",
+    "GET /grants",
     "a server at its file limit",
 ];
 

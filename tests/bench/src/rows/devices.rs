@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clients::{self, Device, SignedInUser};
-use crate::report::{Finding, Judged, Pair, Thresholds};
+use crate::report::{Finding, Judged, Round, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Side, Sides, cost};
 use crate::system::allow_open_files;
@@ -16,7 +16,7 @@ const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let total = scale.rounds * scale.arrivals;
-    allow_open_files(total as u64 + scale.arrivals as u64 + 1_000);
+    allow_open_files(total as u64 + 2 * scale.arrivals as u64 + 1_000);
     let mut sides = Sides::start().await;
     let owner = sides.server.sign_in("developer").await;
     let application = sides.server.application(&owner).await;
@@ -27,37 +27,60 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let mut measured = ConnectedDevices::open(sides.measured(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
     for connecting_users in users.chunks(scale.arrivals) {
-        // The baseline gets a new process in each round, so that this process does not have too
+        // The bare servers get a new process in each round, so that this process does not have too
         // many open files.
-        sides.restart_baseline().await;
+        sides.restart_bare().await;
         let mut baseline = ConnectedDevices::open(sides.baseline("/ack"), warm).await;
-        let (baseline_cost, measured_cost) = (
-            baseline.connect_all(connecting_users).await,
-            measured.connect_all(connecting_users).await,
-        );
-        connects.push(Pair::new(baseline_cost, measured_cost));
+        let mut tungstenite = ConnectedDevices::open(sides.tungstenite("/ack"), warm).await;
+        connects.push(Round {
+            baseline: baseline.connect_all(connecting_users).await,
+            tungstenite: tungstenite.connect_all(connecting_users).await,
+            measured: measured.connect_all(connecting_users).await,
+        });
         tokio::time::sleep(SETTLE_TIME).await;
-        memory.push(Pair::new(baseline.memory_each(), measured.memory_each()));
+        memory.push(Round {
+            baseline: baseline.memory_each(),
+            tungstenite: tungstenite.memory_each(),
+            measured: measured.memory_each(),
+        });
     }
+    findings(&connects, &memory)
+}
+
+fn findings(connects: &[Round<f64>], memory: &[Round<f64>]) -> Vec<Finding> {
+    let same = |value: &f64| *value;
+    let in_the_end = &memory[memory.len().saturating_sub(1)..];
     vec![
         Finding {
             what: "connect, handshake, first status",
             unit: "µs of server CPU",
-            rounds: connects,
-            judged: Judged::Ratio(Thresholds::at_most(4.0, 2.0)),
+            rounds: Round::measured(connects, same),
+            judged: Judged::Ratio(Thresholds::at_most(8.0, 2.0)),
         },
+        Round::beside_tungstenite(
+            connects,
+            ("connect, handshake, first status, beside tokio-tungstenite", "µs of server CPU"),
+            same,
+            Judged::Ratio(Thresholds::at_most(4.0, 2.0)),
+        ),
         Finding {
             what: "an idle device with a grant, all connected",
             unit: "KiB of private memory",
-            rounds: memory.last().copied().into_iter().collect(),
+            rounds: Round::measured(in_the_end, same),
             judged: Judged::Measured(Thresholds::at_most(6.0, 3.0)),
         },
         Finding {
             what: "an idle device with a grant, as they come",
             unit: "KiB of private memory",
-            rounds: memory,
+            rounds: Round::measured(memory, same),
             judged: Judged::Nothing,
         },
+        Round::beside_tungstenite(
+            memory,
+            ("an idle device, as they come, beside tokio-tungstenite", "KiB of private memory"),
+            same,
+            Judged::Nothing,
+        ),
     ]
 }
 

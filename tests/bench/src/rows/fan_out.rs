@@ -3,8 +3,10 @@
 
 use std::time::Instant;
 
+use presence_tests::Application;
+
 use crate::clients::{self, Device, SignedInUser};
-use crate::report::{Finding, Judged, Pair, Thresholds, p99};
+use crate::report::{Finding, Judged, Round, Thresholds, p99};
 use crate::scale::Scale;
 use crate::sides::{Cost, Side, Sides, cost};
 use crate::subscribers::Subscribers;
@@ -20,62 +22,82 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let owner = sides.server.sign_in("developer").await;
     let application = sides.server.application(&owner).await;
     let users = clients::sign_in_users(&sides.server, &application, "user", BURST).await;
-    let mut baseline = FanOutSide::open(sides.baseline("/publish"), &users).await;
-    let mut measured = FanOutSide::open(sides.measured(), &users).await;
-
-    for side in [&mut baseline, &mut measured] {
-        side.subscribers.grow_to(SMALL, &application, "nothing").await;
-    }
-    let small =
-        measure_both(&mut baseline, &mut measured, (SMALL, 2 * scale.steps), scale.rounds).await;
-    for side in [&mut baseline, &mut measured] {
-        side.subscribers.grow_to(scale.sockets, &application, "nothing").await;
-    }
-    let single = measure_both(&mut baseline, &mut measured, (1, scale.steps), scale.rounds).await;
-    let burst =
-        measure_both(&mut baseline, &mut measured, (BURST, scale.steps / 2), scale.rounds).await;
-
+    let mut fan_out = FanOutSides(Round {
+        baseline: FanOutSide::open(sides.baseline("/publish"), &users).await,
+        tungstenite: FanOutSide::open(sides.tungstenite("/publish"), &users).await,
+        measured: FanOutSide::open(sides.measured(), &users).await,
+    });
+    fan_out.grow_to(SMALL, &application).await;
+    let small = fan_out.run_rounds((SMALL, 2 * scale.steps), scale.rounds).await;
+    fan_out.grow_to(scale.sockets, &application).await;
+    let single = fan_out.run_rounds((1, scale.steps), scale.rounds).await;
+    let burst = fan_out.run_rounds((BURST, scale.steps / 2), scale.rounds).await;
+    let micros_each = |round: &FanOutRound| round.cost.micros_each(round.deliveries);
+    let unit = "µs of server CPU a delivery";
     vec![
         Finding {
             what: "one status → 100 sockets",
-            unit: "µs of server CPU a delivery",
-            rounds: Pair::of_rounds(&single, |round| round.cost.micros_each(round.deliveries)),
-            judged: Judged::Ratio(Thresholds::at_most(1.3, 1.1)),
+            unit,
+            rounds: Round::measured(&single, micros_each),
+            judged: Judged::Ratio(Thresholds::at_most(1.6, 1.1)),
         },
+        Round::beside_tungstenite(
+            &single,
+            ("one status → 100 sockets, beside tokio-tungstenite", unit),
+            micros_each,
+            Judged::Ratio(Thresholds::at_most(1.3, 1.1)),
+        ),
         Finding {
             what: "one status → 100 sockets, the last, p99",
             unit: "ms",
-            rounds: Pair::of_rounds(&single, |round| round.p99),
+            rounds: Round::measured(&single, |round| round.p99),
             judged: Judged::Nothing,
         },
         Finding {
             what: "20 statuses at once → 100 sockets",
-            unit: "µs of server CPU a delivery",
-            rounds: Pair::of_rounds(&burst, |round| round.cost.micros_each(round.deliveries)),
+            unit,
+            rounds: Round::measured(&burst, micros_each),
             judged: Judged::Measured(Thresholds::at_most(1.0, 0.5)),
         },
+        Round::beside_tungstenite(
+            &burst,
+            ("20 statuses at once → 100 sockets, beside tokio-tungstenite", unit),
+            micros_each,
+            Judged::Nothing,
+        ),
         Finding {
             what: "10 statuses at once → 10 sockets, the last, p99",
             unit: "ms",
-            rounds: Pair::of_rounds(&small, |round| round.p99),
+            rounds: Round::measured(&small, |round| round.p99),
             judged: Judged::Measured(Thresholds::at_most(5.0, 1.0)),
         },
     ]
 }
 
-/// Measures rounds of both sides with this number of users at once and of steps in a round.
-async fn measure_both(
-    baseline: &mut FanOutSide,
-    measured: &mut FanOutSide,
-    (users, steps): (usize, usize),
-    rounds: usize,
-) -> Vec<(FanOutRound, FanOutRound)> {
-    let mut found = Vec::new();
-    for _ in 0..rounds {
-        found
-            .push((baseline.run_round(users, steps).await, measured.run_round(users, steps).await));
+/// All sides.
+struct FanOutSides(Round<FanOutSide>);
+
+impl FanOutSides {
+    /// Opens sockets until each side has so many.
+    async fn grow_to(&mut self, sockets: usize, application: &Application) {
+        let Round { baseline, tungstenite, measured } = &mut self.0;
+        for side in [baseline, tungstenite, measured] {
+            side.subscribers.grow_to(sockets, application, "nothing").await;
+        }
     }
-    found
+
+    /// Measures rounds with this number of users at once and of steps in a round.
+    async fn run_rounds(&mut self, load: (usize, usize), rounds: usize) -> Vec<Round<FanOutRound>> {
+        let mut found = Vec::new();
+        for _ in 0..rounds {
+            found.push(Round {
+                baseline: self.0.baseline.run_round(load).await,
+                tungstenite: self.0.tungstenite.run_round(load).await,
+                measured: self.0.measured.run_round(load).await,
+            });
+        }
+        found
+    }
 }
 
 /// The devices and the sockets of one side.
@@ -101,7 +123,7 @@ impl FanOutSide {
         }
     }
 
-    async fn run_round(&mut self, users: usize, steps: usize) -> FanOutRound {
+    async fn run_round(&mut self, (users, steps): (usize, usize)) -> FanOutRound {
         let deliveries_each = (users * self.subscribers.sockets()) as u64;
         let before = self.subscribers.received();
         let mut millis = Vec::with_capacity(steps);
