@@ -2,6 +2,7 @@
 //! server they meet, request by request.
 
 mod applications;
+mod credentials;
 mod devices;
 mod failures;
 mod full_disk;

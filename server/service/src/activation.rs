@@ -106,6 +106,7 @@ mod tests {
     use presence_core::model::App;
     use presence_core::{Clock, Email, ManualClock};
     use presence_protocol::CloseCode;
+    use presence_store::StoreSettings;
 
     use super::*;
     use crate::hub::local::LocalHub;
@@ -118,8 +119,8 @@ mod tests {
 
     async fn store_with_app(directory: &std::path::Path) -> Store {
         let url = format!("sqlite://{}/t.db?mode=rwc", directory.display());
-        let patience = Duration::from_mins(5);
-        let store = Store::open_with_deadline(&url, NOW, patience).await.unwrap();
+        let patience = StoreSettings { deadline: Duration::from_mins(5), ..Default::default() };
+        let store = Store::open_with(&url, NOW, patience).await.unwrap();
         let email = Email::parse("dev@mail.example").unwrap();
         let app = App {
             id: APP,

@@ -7,7 +7,7 @@ use presence_core::Clock;
 use presence_core::model::ApplicationState;
 use presence_protocol::app::QueryResult;
 use presence_protocol::{ApiError, AppId, Errno, PresenceUpdate as Update, Puid};
-use presence_store::{Store, UsedThing, as_one_call};
+use presence_store::{FoundKey, Store, UsedThing, as_one_call};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::errors::from_store;
@@ -158,11 +158,14 @@ impl AppServices {
         let SubscribeRequest { app, key, mode } = request;
         let open = |attempt: Attempt| async move {
             let key = key.ok_or(Errno::InvalidApiKey)?;
+            let before = self.store.forget_mark();
             let service = self.check_key(&attempt, app, &key).await?;
             let subscription = self.open_stream(&service, mode, waker).await?;
             // A revocation of the key or a deactivation between the check and the subscription did
             // not find this socket.
-            self.check_key(&attempt, app, &key).await?;
+            if self.store.may_have_changed(service.app, before, self.clock.steady()) {
+                self.check_key(&attempt, app, &key).await?;
+            }
             Ok((service, subscription))
         };
         self.attempts.count(client, CredentialKind::Secret, open).await
@@ -231,23 +234,19 @@ impl AppServices {
         let prefix = secret::key_prefix(key).filter(|_| self.accepts_kind_of(key));
         let prefix = prefix.ok_or(Errno::InvalidApiKey)?;
         let digest = secret::sha256(key);
-        let candidates = self.store.keys_by_prefix(prefix).await.map_err(from_store)?;
+        let found = self.store.find_key((prefix, digest), self.clock.steady()).await;
         let is_requested = |id: AppId| match app {
             RequestedApplication::OfKey => true,
             RequestedApplication::Id(requested) => requested == id,
             RequestedApplication::Unknown => false,
         };
-        let key = candidates
-            .into_iter()
-            .find(|candidate| secret::equal_in_constant_time(&candidate.digest, &digest))
-            .filter(|key| is_requested(key.app))
-            .ok_or(Errno::InvalidApiKey)?;
-        let app = self.store.app(key.app).await.map_err(from_store)?.ok_or(Errno::InvalidApiKey)?;
-        if app.state != ApplicationState::Active {
+        let key = found.map_err(from_store)?.filter(|key| is_requested(key.app));
+        let FoundKey { id: key_id, app, state } = key.ok_or(Errno::InvalidApiKey)?;
+        if state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        self.uses.note(UsedThing::Key(key.id), self.clock.now());
-        Ok(AuthenticatedAppService { app: app.id, key_id: key.id, state: app.state })
+        self.uses.note(UsedThing::Key(key_id), self.clock.now());
+        Ok(AuthenticatedAppService { app, key_id, state })
     }
 
     async fn open_stream(

@@ -190,10 +190,10 @@ mod tests {
         clock.advance(HOUR);
         maintenance.remove_expired().await;
         assert_eq!(topic.read(Stream::log_len), 1);
-        assert!(store.session(&[1; 32], NOW).await.unwrap().is_some());
+        assert!(store.session_with_email([1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
         maintenance.remove_expired().await;
         assert_eq!(topic.read(Stream::log_len), 0);
-        assert!(store.session(&[1; 32], NOW).await.unwrap().is_none());
+        assert!(store.session_with_email([1; 32], NOW).await.unwrap().is_none());
     }
 }

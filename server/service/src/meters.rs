@@ -7,6 +7,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use presence_identity::IdentityError;
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{ApiError, Errno};
+use presence_store::CredentialFigures;
 
 /// The metrics of the hub.
 pub(crate) struct HubMeters {
@@ -215,6 +216,8 @@ pub(crate) struct ServiceMeters {
     writer: Gauge,
     mailboxes: Gauge,
     streams: Gauge,
+    credentials: Gauge,
+    credential_reads: [Counter; 2],
     /// The name by which other servers know this one. It changes if they declared this one dead.
     server_name: Mutex<Option<String>>,
 }
@@ -233,6 +236,8 @@ pub(crate) struct GaugeValues {
     pub(crate) mailboxes: usize,
     /// The number of entries that the streams retain.
     pub(crate) streams: usize,
+    /// The numbers of the cache of credentials.
+    pub(crate) credentials: CredentialFigures,
 }
 
 impl Default for ServiceMeters {
@@ -244,6 +249,9 @@ impl Default for ServiceMeters {
             writer: gauge!("presence_writer_queue_depth"),
             mailboxes: gauge!("presence_mailbox_depth"),
             streams: gauge!("presence_stream_depth"),
+            credentials: gauge!("presence_cached_credentials"),
+            credential_reads: ["cache", "database"]
+                .map(|place| counter!("presence_credential_reads_total", "place" => place)),
             server_name: Mutex::default(),
         }
     }
@@ -273,6 +281,11 @@ impl ServiceMeters {
         ];
         for (gauge, value) in pairs {
             gauge.set(as_f64(value));
+        }
+        let CredentialFigures { entries, from_cache, from_database } = values.credentials;
+        self.credentials.set(u32::try_from(entries).map_or(f64::MAX, f64::from));
+        for (counter, count) in self.credential_reads.iter().zip([from_cache, from_database]) {
+            counter.absolute(count);
         }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::{Clock, UnixMillis};
-use presence_store::{CommitHook, CommonSettings, DiscardedDevelopment, Store, StoreError};
+use presence_store::{
+    CommitHook, CommonSettings, DiscardedDevelopment, Store, StoreError, StoreSettings,
+};
 
 use crate::hub::local::LocalHub;
 use crate::hub::local::notifier::HubNotifier;
@@ -102,7 +104,11 @@ async fn open_store(
     settings: &ServiceSettings,
     now: UnixMillis,
 ) -> Result<Store, StoreError> {
-    let store = Store::open_with_deadline(database, now, settings.database_deadline).await?;
+    let store = StoreSettings {
+        deadline: settings.database_deadline,
+        cached_credentials: settings.cached_credentials,
+    };
+    let store = Store::open_with(database, now, store).await?;
     if settings.development {
         store.mark_as_development();
         return Ok(store);

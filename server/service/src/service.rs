@@ -360,6 +360,7 @@ impl PresenceService {
             writer: self.shared.writer.waiting(),
             mailboxes,
             streams,
+            credentials: self.shared.store.credential_figures(),
         });
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use presence_core::{Clock, Email, EndedDevices, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::{SessionLimit, Store, UsedThing};
+use presence_store::{FoundSession, SessionLimit, Store, UsedThing};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::attempts::{Attempt, CredentialKind};
@@ -276,7 +276,7 @@ impl Sessions {
             Session { digest, user, scope, created_at, expires_at, generation, ended_devices };
         self.insert(session).await?;
         if let Err(error) = self.proofs.verifier.confirm(checked).await {
-            self.store.delete_session(&digest).await.map_err(from_store)?;
+            self.store.delete_new_session(&digest).await.map_err(from_store)?;
             return Err(error);
         }
         let holder = AuthenticatedUser { user, email, scope, expires_at, digest };
@@ -314,11 +314,11 @@ impl Sessions {
         }
         let digest = secret::sha256(token);
         let now = self.clock.now();
-        let session = self.store.session(&digest, now).await.map_err(from_store)?;
-        let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
+        let times = (now, self.clock.steady());
+        let session = self.store.find_session(digest, times).await.map_err(from_store)?;
+        let session = session.ok_or(Errno::SessionExpired)?;
+        let FoundSession { user, email, scope, expires_at } = session;
         self.uses.note(UsedThing::Session(digest), now);
-        let email = self.store.email_of(user).await.map_err(from_store)?;
-        let email = email.ok_or(Errno::SessionExpired)?;
         Ok(AuthenticatedUser { user, email, scope, expires_at, digest })
     }
 }

@@ -41,6 +41,8 @@ pub struct ServiceSettings {
     pub grants_per_user: u64,
     /// The maximum number of sessions of a user.
     pub sessions_per_user: usize,
+    /// The maximum number of API keys that are cached, and of sessions.
+    pub cached_credentials: u64,
     /// The maximum number of Applications of a developer.
     pub apps_per_developer: u64,
     /// The part of a stream that is retained, so that an AppService can resume it.

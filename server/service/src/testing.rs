@@ -27,6 +27,7 @@ pub(crate) fn settings() -> ServiceSettings {
         database_deadline: Duration::from_secs(5),
         grants_per_user: 1,
         sessions_per_user: 1,
+        cached_credentials: 100,
         apps_per_developer: 1,
         retention: Retention { entries: 100, age: hour, bytes: usize::MAX },
         update_delay: Duration::ZERO,

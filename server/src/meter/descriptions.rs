@@ -12,6 +12,10 @@ const COUNTERS: &[Description] = &[
     ),
     ("presence_acme_orders_total", "Orders of certificates by ACME, by outcome."),
     ("presence_connections_opened_total", "Sockets opened, by channel."),
+    (
+        "presence_credential_reads_total",
+        "API keys and sessions of requests that were found, by place: cache, database.",
+    ),
     ("presence_deliveries_total", "Notifications handed to connected devices."),
     ("presence_frames_received_total", "Text frames received on sockets, by channel."),
     ("presence_frames_sent_total", "Text frames sent on sockets, by channel."),
@@ -61,6 +65,7 @@ const COUNTERS: &[Description] = &[
 const GAUGES: &[Description] = &[
     ("presence_app_sockets", "Sockets of Applications that are authenticated."),
     ("presence_build_info", "1, with the version and the commit as labels."),
+    ("presence_cached_credentials", "API keys and sessions that are cached, about."),
     ("presence_connections", "Open sockets, by channel, authenticated or not."),
     (
         "presence_database_bytes",

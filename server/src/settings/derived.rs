@@ -122,6 +122,7 @@ impl Settings {
             database_deadline: seconds(self.database_seconds),
             grants_per_user: self.grants_per_user,
             sessions_per_user: self.sessions_per_user,
+            cached_credentials: self.cached_credentials,
             apps_per_developer: self.apps_per_developer,
             retention: Retention {
                 entries: self.app_queue_updates,
@@ -143,14 +144,8 @@ impl Settings {
                 burst: self.verifications_burst,
                 per_second: self.verifications_per_second,
             },
-            connect_rate: Rate {
-                burst: self.connects_per_second,
-                per_second: self.connects_per_second,
-            },
-            sign_in_rate: Rate {
-                burst: self.sign_ins_per_second,
-                per_second: self.sign_ins_per_second,
-            },
+            connect_rate: even_rate(self.connects_per_second),
+            sign_in_rate: even_rate(self.sign_ins_per_second),
             failure_rate: Rate {
                 burst: self.failed_credentials_burst,
                 per_second: self.failed_credentials_per_second,
@@ -217,4 +212,9 @@ impl Settings {
 )]
 fn seconds(seconds: f64) -> Duration {
     Duration::from_millis((seconds * 1000.0).round() as u64)
+}
+
+/// Returns a rate whose burst lasts a second.
+fn even_rate(per_second: u32) -> Rate {
+    Rate { burst: per_second, per_second }
 }

@@ -10,6 +10,7 @@ use sea_orm::{
     PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
+use crate::credential_cache::Owner;
 use crate::error::StoreError;
 use crate::row_lock::{lock_app, lock_user};
 use crate::rows::time_to_column;
@@ -178,6 +179,7 @@ impl Store {
         app: AppId,
         (column, value): (app::Column, Expr),
     ) -> Result<bool, StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::App(app));
         let update = app::Entity::update_many()
             .col_expr(column, value)
             .filter(app::Column::Id.eq(app.to_string()));

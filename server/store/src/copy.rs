@@ -50,7 +50,7 @@ pub(crate) async fn copy(
 ) -> Result<DatabaseCopy, StoreError> {
     file.must_exist()?;
     // The file is locked and migrated as a server does it.
-    let source = Store::open(file.url(), now).await?;
+    let source = Box::pin(Store::open(file.url(), now)).await?;
     let copied = copy_to(&source, database).await;
     source.close().await?;
     copied

@@ -10,6 +10,7 @@ use sea_orm::{
     QuerySelect,
 };
 
+use crate::credential_cache::Owner;
 use crate::error::StoreError;
 use crate::row_lock::lock_user;
 use crate::rows::{CHUNK, digest, is_one_of, time_from_column, time_to_column};
@@ -39,6 +40,7 @@ impl Store {
     ///
     /// `Unavailable`, `CorruptRow`.
     pub async fn end_device(&self, end: &DeviceEnd) -> Result<(), StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::User(end.user));
         self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
             lock_user(&transaction, end.user).await?;

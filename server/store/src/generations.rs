@@ -5,6 +5,7 @@ use presence_core::model::{CredentialGeneration, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 
+use crate::credential_cache::Owner;
 use crate::error::StoreError;
 use crate::row_lock::lock_user;
 use crate::rows::{digest, number_from_column, number_to_column};
@@ -39,6 +40,7 @@ impl Store {
         {
             return Ok(outcome);
         }
+        let _forgets = self.credentials().forget_after(Owner::User(user));
         self.in_transaction(|| self.raise_generation(user, given)).await
     }
 

@@ -1,10 +1,12 @@
 //! API keys. Only their digests are stored.
 
-use presence_core::UnixMillis;
 use presence_core::model::ApiKey;
+use presence_core::{Steady, UnixMillis};
 use presence_protocol::AppId;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use subtle::ConstantTimeEq;
 
+use crate::credential_cache::{FoundKey, Owner};
 use crate::error::StoreError;
 use crate::row_lock::lock_app;
 use crate::rows::time_to_column;
@@ -47,14 +49,32 @@ impl Store {
         .await
     }
 
-    /// Returns the keys with this prefix: usually one.
+    /// Returns the key with this prefix and digest, and the state of its Application. A key that
+    /// was found lately is cached.
     ///
     /// # Errors
     ///
     /// `Unavailable`, `CorruptRow`.
-    pub async fn keys_by_prefix(&self, prefix: &str) -> Result<Vec<ApiKey>, StoreError> {
+    pub async fn find_key(
+        &self,
+        (prefix, digest): (&str, [u8; 32]),
+        now: Steady,
+    ) -> Result<Option<FoundKey>, StoreError> {
+        self.credentials().find(digest, now, self.read_key(prefix, digest)).await
+    }
+
+    async fn read_key(
+        &self,
+        prefix: &str,
+        digest: [u8; 32],
+    ) -> Result<Option<FoundKey>, StoreError> {
         let query = api_key::Entity::find().filter(api_key::Column::Prefix.eq(prefix));
-        query.all(self.read()).await?.into_iter().map(ApiKey::try_from).collect()
+        let candidates: Result<Vec<ApiKey>, _> =
+            query.all(self.read()).await?.into_iter().map(ApiKey::try_from).collect();
+        let is_equal = |key: &ApiKey| bool::from(key.digest.ct_eq(&digest));
+        let Some(key) = candidates?.into_iter().find(is_equal) else { return Ok(None) };
+        let app = self.app(key.app).await?;
+        Ok(app.map(|app| FoundKey { id: key.id, app: app.id, state: app.state }))
     }
 
     /// Returns the keys of an Application, the oldest first.
@@ -77,6 +97,7 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn delete_key(&self, app: AppId, key: i64) -> Result<bool, StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::App(app));
         let delete = api_key::Entity::delete_many()
             .filter(api_key::Column::AppId.eq(app.to_string()))
             .filter(api_key::Column::Id.eq(key));

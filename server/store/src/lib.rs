@@ -11,6 +11,7 @@ mod writer;
 mod account;
 mod acme;
 mod apps;
+mod credentials;
 mod development;
 mod ended_devices;
 mod generations;
@@ -25,6 +26,8 @@ mod uses;
 mod commands;
 mod copy;
 mod store;
+
+mod credential_cache;
 
 mod live;
 
@@ -52,6 +55,7 @@ pub use acme::{AcmeRecord, AcmeRecordKind};
 pub use apps::{AppChanges, NewDomain};
 pub use commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 pub use copy::DatabaseCopy;
+pub use credential_cache::{CredentialFigures, ForgetMark, FoundKey, FoundSession};
 pub use deadline::as_one_call;
 pub use development::DiscardedDevelopment;
 pub use ended_devices::DeviceEnd;
@@ -73,7 +77,7 @@ pub use pending::PENDING_PAGE;
 pub use sessions::SessionLimit;
 pub use sqlite::backup::Backup;
 pub use sqlite::size::DatabaseSize;
-pub use store::Store;
+pub use store::{Store, StoreSettings};
 pub use uses::UsedThing;
 pub use writer::Writer;
 pub use writer::change::{GrantError, GrantOutcome};

@@ -1,9 +1,10 @@
 //! Sessions of users. Of their tokens only the digests are stored.
 
-use presence_core::UnixMillis;
 use presence_core::model::{Email, Session, UserId};
+use presence_core::{Steady, UnixMillis};
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::credential_cache::{FoundSession, Owner};
 use crate::error::StoreError;
 use crate::row_lock::lock_user;
 use crate::rows::{CHUNK, digest, is_one_of, number_to_column, time_to_column};
@@ -32,6 +33,7 @@ impl Store {
         session: &Session,
         limit: SessionLimit<'_>,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::User(session.user));
         self.in_transaction(|| async {
             let transaction = self.begin_writing().await?;
             lock_user(&transaction, session.user).await?;
@@ -46,21 +48,26 @@ impl Store {
         .await
     }
 
-    /// Returns the session with this token digest, unless it has expired.
+    /// Returns the session with this token digest, unless it has expired. One that was found lately
+    /// is cached. For a device that connects it is too little: see [`Store::session_with_email`].
     ///
     /// # Errors
     ///
     /// `Unavailable`, `CorruptRow`.
-    pub async fn session(
+    pub async fn find_session(
         &self,
-        digest: &[u8; 32],
-        now: UnixMillis,
-    ) -> Result<Option<Session>, StoreError> {
-        let row = session::Entity::find_by_id(digest.to_vec())
-            .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
-            .one(self.read())
-            .await?;
-        row.map(Session::try_from).transpose()
+        digest: [u8; 32],
+        (now, steady): (UnixMillis, Steady),
+    ) -> Result<Option<FoundSession>, StoreError> {
+        let read = async {
+            let found = self.session_with_email(digest, now).await?;
+            Ok(found.map(|(session, email)| {
+                let Session { user, scope, expires_at, .. } = session;
+                FoundSession { user, email, scope, expires_at }
+            }))
+        };
+        let found = self.credentials().find(digest, steady, read).await?;
+        Ok(found.filter(|session| session.expires_at > now))
     }
 
     /// Returns the session with this token digest and the e-mail of its user, unless it has
@@ -77,12 +84,12 @@ impl Store {
         self.lookup().find(digest, now, self.read()).await
     }
 
-    /// Deletes a session. Returns false if there is none.
+    /// Deletes a session whose token nobody knows yet. Returns false if there is none.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn delete_session(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
+    pub async fn delete_new_session(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
         let delete = session::Entity::delete_by_id(digest.to_vec());
         Ok(delete.exec(self.write()).await?.rows_affected > 0)
     }
@@ -138,6 +145,7 @@ impl Store {
         user: UserId,
         digests: &[[u8; 32]],
     ) -> Result<u64, StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::User(user));
         let delete =
             session::Entity::delete_many().filter(session::Column::UserId.eq(user.0)).filter(
                 is_one_of(session::Column::Digest, digests.iter().map(|digest| digest.to_vec())),
@@ -151,6 +159,7 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn delete_sessions_of(&self, user: UserId) -> Result<u64, StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::User(user));
         let delete = session::Entity::delete_many().filter(session::Column::UserId.eq(user.0));
         Ok(delete.exec(self.write()).await?.rows_affected)
     }

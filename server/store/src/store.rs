@@ -14,6 +14,7 @@ use sea_orm::{
 use tokio::time::sleep;
 
 use crate::bounded::{BoundedPool, LOCK_RETRY, RetryRule, begin_immediate};
+use crate::credential_cache::CredentialCache;
 use crate::database_url::DatabaseUrl;
 use crate::deadline;
 use crate::error::StoreError;
@@ -28,6 +29,21 @@ use crate::tables::meta;
 /// The id of the only row of the table `meta`.
 const META_ROW_ID: i32 = 1;
 
+/// The settings of an open database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The time for which a call may wait for the database.
+    pub deadline: Duration,
+    /// The maximum number of API keys that are cached, and of sessions.
+    pub cached_credentials: u64,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { deadline: BUSY_TIMEOUT, cached_credentials: 10_000 }
+    }
+}
+
 /// The open database. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<StoreInner>);
@@ -41,6 +57,7 @@ struct StoreInner {
     /// The presence that several servers share.
     live: Option<Live>,
     lookup: SessionLookup,
+    credentials: CredentialCache,
     /// Set if the server is in development mode.
     is_development: AtomicBool,
 }
@@ -53,7 +70,7 @@ enum UseLock {
 
 impl Store {
     /// Opens the database at a `sqlite:` or `postgres:` URL, migrates its tables and begins an
-    /// epoch. Calls have a deadline of 5 s.
+    /// epoch. The settings are the usual ones: see [`StoreSettings::default`].
     ///
     /// # Errors
     ///
@@ -62,47 +79,46 @@ impl Store {
     /// `NotAuthenticated`, `NoDatabase`, `NoRights`, `TooManyConnections`, `PooledTransactions`,
     /// `Standby`, `OldServer`, `NotUtf8`.
     pub async fn open(url: &str, now: UnixMillis) -> Result<Self, StoreError> {
-        Self::open_with_deadline(url, now, BUSY_TIMEOUT).await
+        Self::open_with(url, now, StoreSettings::default()).await
     }
 
-    /// Opens the database as [`Store::open`] does. `deadline` is the time for which a call may wait
-    /// for the database.
+    /// Opens the database as [`Store::open`] does.
     ///
     /// # Errors
     ///
     /// As [`Store::open`].
-    pub async fn open_with_deadline(
+    pub async fn open_with(
         url: &str,
         now: UnixMillis,
-        deadline: Duration,
+        settings: StoreSettings,
     ) -> Result<Self, StoreError> {
-        match DatabaseUrl::parse(url, deadline)? {
-            DatabaseUrl::Sqlite(file) => Self::open_file_in_time(&file, now, deadline).await,
-            DatabaseUrl::Postgres(database) => Self::open_postgres(&database, now, deadline).await,
+        match DatabaseUrl::parse(url, settings.deadline)? {
+            DatabaseUrl::Sqlite(file) => Self::open_file_in_time(&file, now, settings).await,
+            DatabaseUrl::Postgres(database) => Self::open_postgres(&database, now, settings).await,
         }
     }
 
     async fn open_file_in_time(
         file: &DatabaseFile,
         now: UnixMillis,
-        deadline: Duration,
+        settings: StoreSettings,
     ) -> Result<Self, StoreError> {
         let opening = async {
             loop {
-                match Self::open_file(file, now, deadline).await {
+                match Self::open_file(file, now, settings).await {
                     Err(error) if error.is_busy() => sleep(LOCK_RETRY).await,
                     result => return result,
                 }
             }
         };
         let late = || Err(StoreError::Locked(file.path().to_owned()));
-        deadline::within(deadline.min(BUSY_TIMEOUT), opening).await.unwrap_or_else(late)
+        deadline::within(settings.deadline.min(BUSY_TIMEOUT), opening).await.unwrap_or_else(late)
     }
 
     async fn open_file(
         file: &DatabaseFile,
         now: UnixMillis,
-        deadline: Duration,
+        settings: StoreSettings,
     ) -> Result<Self, StoreError> {
         let write = file.open_writer().await?;
         let lock = file.lock()?;
@@ -110,16 +126,17 @@ impl Store {
         let epoch = begin_epoch(&write, now).await.map_err(|error| file.explain(error))?;
         let read = file.open_readers().await?;
         // A statement that finds the file locked has had no effect, and no answer is lost.
-        let [write, read] =
-            [write, read].map(|pool| BoundedPool::new(pool, deadline, RetryRule::WithoutEffect));
-        Ok(Self::new((write, read), epoch, UseLock::File(lock), None))
+        let [write, read] = [write, read]
+            .map(|pool| BoundedPool::new(pool, settings.deadline, RetryRule::WithoutEffect));
+        Ok(Self::new((write, read), epoch, (UseLock::File(lock), None), settings))
     }
 
     async fn open_postgres(
         database: &PostgresDatabase,
         now: UnixMillis,
-        deadline: Duration,
+        settings: StoreSettings,
     ) -> Result<Self, StoreError> {
+        let deadline = settings.deadline;
         let explain = |error| database.explain(error);
         let write = database.open_writers().await?;
         database.check(&write).await?;
@@ -130,15 +147,16 @@ impl Store {
         let write = BoundedPool::new(write, deadline, RetryRule::WithoutEffect);
         let read = BoundedPool::new(read, deadline, RetryRule::AlsoLost);
         let live = Live::new(database.open_lane().await?, read.clone(), write.clone());
-        Ok(Self::new((write, read), epoch, UseLock::Server(lock), Some(live)))
+        Ok(Self::new((write, read), epoch, (UseLock::Server(lock), Some(live)), settings))
     }
 
     fn new(
         (write, read): (BoundedPool, BoundedPool),
         (epoch, had_devices_connected): (u64, bool),
-        lock: UseLock,
-        live: Option<Live>,
+        (lock, live): (UseLock, Option<Live>),
+        settings: StoreSettings,
     ) -> Self {
+        let credentials = CredentialCache::new(settings.cached_credentials, live.is_some());
         Self(Arc::new(StoreInner {
             write,
             read,
@@ -147,6 +165,7 @@ impl Store {
             lock,
             live,
             lookup: SessionLookup::default(),
+            credentials,
             is_development: AtomicBool::new(false),
         }))
     }
@@ -235,6 +254,11 @@ impl Store {
     /// Returns the presence that several servers share, `None` on SQLite.
     pub fn live(&self) -> Option<&Live> {
         self.0.live.as_ref()
+    }
+
+    /// Returns the cache of credentials.
+    pub(crate) fn credentials(&self) -> &CredentialCache {
+        &self.0.credentials
     }
 
     pub(crate) fn lookup(&self) -> &SessionLookup {

@@ -4,6 +4,7 @@
 
 mod acme;
 mod changes;
+mod credentials;
 mod domains;
 mod ended_devices;
 mod failures;

@@ -100,7 +100,7 @@ async fn a_session_that_ends_after_the_check_is_not_confirmed() {
     let fixture = ProofFixture::open(directory.path()).await;
     let token = fixture.insert_session().await;
     let checked = fixture.check(&token).await.unwrap();
-    fixture.store.delete_session(&secret::sha256(&token)).await.unwrap();
+    fixture.store.delete_new_session(&secret::sha256(&token)).await.unwrap();
     let error = fixture.verifier.confirm(checked).await.unwrap_err();
     assert_eq!(error.errno, Errno::SessionExpired);
 }

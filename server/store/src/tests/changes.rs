@@ -6,7 +6,7 @@ use presence_core::model::{ApplicationState, Email, Grant, Settlement, UserId};
 use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
 
-use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
+use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, TestVisibility, id, item, receipt, steady};
 use crate::{CommittedEvent, GrantError, GrantOutcome, NotifyError};
 
 #[tokio::test]
@@ -190,7 +190,8 @@ async fn a_removed_application_loses_its_keys_grants_and_queues() {
     assert!(fixture.writer.remove_app(APP).await.unwrap());
     assert_eq!(fixture.take_events(), [CommittedEvent::AppRemoved(APP, vec![alice, bob])]);
     assert_eq!(fixture.store.app(APP).await.unwrap(), None);
-    assert!(fixture.store.keys_by_prefix("pk_1").await.unwrap().is_empty());
+    let credential = ("pk_1", [1; 32]);
+    assert_eq!(fixture.store.find_key(credential, steady()).await.unwrap(), None);
     let loaded = fixture.load(alice).await;
     assert!(loaded.grants.grants.is_empty() && loaded.pending.is_empty());
     assert_eq!(loaded.grants.revision, revision + 1);

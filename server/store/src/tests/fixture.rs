@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use presence_core::model::{ApiKey, App, ApplicationState, Email, Scope, Session, UserId};
-use presence_core::{Clock as _, EndedDevices, ManualClock, UnixMillis};
+use presence_core::{Clock as _, EndedDevices, ManualClock, Steady, UnixMillis};
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use presence_test_postgres::Cluster;
@@ -16,13 +16,15 @@ use tokio::task::JoinSet;
 
 use crate::{
     CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, NotifyLimit,
-    SessionLimit, Store, Writer,
+    SessionLimit, Store, StoreError, StoreSettings, Writer,
 };
 
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 /// The time for which a call waits for the database.
 pub(super) const DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: StoreSettings =
+    StoreSettings { deadline: DEADLINE, cached_credentials: 100 };
 pub(super) const APP: AppId = AppId::from_bits(0xa);
 pub(super) const DOMAIN: &str = "chess.example";
 
@@ -35,6 +37,11 @@ pub(super) enum TestVisibility {
     Visible,
     /// The user is visible, and a device is connected. This is the default.
     Connected,
+}
+
+/// Returns a time of the clock that never goes back.
+pub(super) fn steady() -> Steady {
+    Steady::from_start(HOUR)
 }
 
 #[derive(Default)]
@@ -159,11 +166,11 @@ impl Fixture {
     /// Opens the database of a fixture on PostgreSQL once more, as another server does.
     pub(super) async fn another_server(&self) -> Store {
         let url = Cluster::shared().url(&database_of(&self.dir));
-        Store::open_with_deadline(&url, NOW, DEADLINE).await.unwrap()
+        Store::open_with(&url, NOW, PATIENCE).await.unwrap()
     }
 
     pub(super) async fn open_at(dir: TempDir, url: &str, now: UnixMillis) -> Self {
-        let store = Store::open_with_deadline(url, now, DEADLINE).await.unwrap();
+        let store = Store::open_with(url, now, PATIENCE).await.unwrap();
         let hook = Arc::new(RecordingHook::default());
         let clock = Arc::new(ManualClock::new(now));
         let (writer, task) = Writer::new(
@@ -241,6 +248,15 @@ impl Fixture {
     pub(super) async fn insert_key(&self, n: u8) -> ApiKey {
         let key = self.store.insert_key(APP, (&format!("pk_{n}"), [n; 32]), NOW, u64::MAX).await;
         key.unwrap().unwrap()
+    }
+
+    /// Returns the session with this digest, unless it has expired.
+    pub(super) async fn session(
+        &self,
+        digest: [u8; 32],
+        now: UnixMillis,
+    ) -> Result<Option<Session>, StoreError> {
+        Ok(self.store.session_with_email(digest, now).await?.map(|(session, _)| session))
     }
 
     /// Adds a session, however many its user has.

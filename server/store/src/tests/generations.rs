@@ -17,7 +17,7 @@ async fn add_session(
 ) {
     let session = Session { generation, ..session(user, n) };
     fixture.insert_session(&session).await;
-    assert_eq!(fixture.store.session(&[n; 32], NOW).await.unwrap(), Some(session));
+    assert_eq!(fixture.session([n; 32], NOW).await.unwrap(), Some(session));
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_greater_generation_ends_the_sessions_of_smaller_ones_and_no_others() 
     let outcome = fixture.store.record_generation(alice, &of("idp.example", 2)).await.unwrap();
     assert_eq!(outcome, GenerationOutcome::Raised(vec![[1; 32]]));
     for (n, is_there) in [(1, false), (2, true), (3, true), (4, true), (5, true)] {
-        let found = fixture.store.session(&[n; 32], NOW).await.unwrap();
+        let found = fixture.session([n; 32], NOW).await.unwrap();
         assert_eq!(found.is_some(), is_there, "{n}");
     }
 }

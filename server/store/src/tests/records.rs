@@ -8,7 +8,7 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::task::JoinSet;
 
-use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, app, item, session};
+use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, app, item, session, steady};
 use crate::{AppChanges, NewDomain, NewNotification, SessionLimit, UsedThing};
 
 #[tokio::test]
@@ -197,8 +197,8 @@ async fn one_more_session_than_allowed_ends_the_one_that_was_unused_for_the_long
     let limit = SessionLimit { max: 1, ..limit };
     let ended = fixture.store.insert_session(&session(alice, 6), limit).await.unwrap();
     assert_eq!(ended, [[5; 32], [3; 32], [1; 32]]);
-    assert!(fixture.store.session(&[6; 32], NOW).await.unwrap().is_some());
-    assert!(fixture.store.session(&[9; 32], NOW).await.unwrap().is_some(), "of another user");
+    assert!(fixture.session([6; 32], NOW).await.unwrap().is_some());
+    assert!(fixture.session([9; 32], NOW).await.unwrap().is_some(), "of another user");
 }
 
 #[tokio::test]
@@ -208,12 +208,17 @@ async fn a_key_is_found_by_its_prefix_and_deleted_by_its_application_only() {
     fixture.app(APP, owner).await;
     let one = fixture.insert_key(1).await;
     let two = fixture.insert_key(2).await;
-    assert_eq!(fixture.store.keys_by_prefix("pk_2").await.unwrap(), std::slice::from_ref(&two));
+    let find = async |prefix: &str, digest: u8| {
+        let credential = (prefix, [digest; 32]);
+        fixture.store.find_key(credential, steady()).await.unwrap().map(|found| found.id)
+    };
+    assert_eq!(find("pk_2", 2).await, Some(two.id));
+    assert_eq!(find("pk_2", 1).await, None, "the digest of another key");
     assert_eq!(fixture.store.keys_of(APP).await.unwrap(), [one.clone(), two]);
     assert!(!fixture.store.delete_key(AppId::from_bits(9), one.id).await.unwrap());
     assert!(fixture.store.delete_key(APP, one.id).await.unwrap());
     assert!(!fixture.store.delete_key(APP, one.id).await.unwrap());
-    assert!(fixture.store.keys_by_prefix("pk_1").await.unwrap().is_empty());
+    assert_eq!(find("pk_1", 1).await, None);
 }
 
 #[tokio::test]
@@ -244,12 +249,12 @@ async fn a_session_ends_by_expiry_by_deletion_or_with_all_of_its_user() {
     for n in 1..=3 {
         fixture.insert_session(&session(n)).await;
     }
-    assert_eq!(fixture.store.session(&[1; 32], NOW).await.unwrap(), Some(session(1)));
-    assert_eq!(fixture.store.session(&[1; 32], NOW + HOUR).await.unwrap(), None);
-    assert!(fixture.store.delete_session(&[1; 32]).await.unwrap());
-    assert!(!fixture.store.delete_session(&[1; 32]).await.unwrap());
+    assert_eq!(fixture.session([1; 32], NOW).await.unwrap(), Some(session(1)));
+    assert_eq!(fixture.session([1; 32], NOW + HOUR).await.unwrap(), None);
+    assert!(fixture.store.delete_new_session(&[1; 32]).await.unwrap());
+    assert!(!fixture.store.delete_new_session(&[1; 32]).await.unwrap());
     assert_eq!(fixture.store.delete_sessions_of(user).await.unwrap(), 2);
-    assert_eq!(fixture.store.session(&[2; 32], NOW).await.unwrap(), None);
+    assert_eq!(fixture.session([2; 32], NOW).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -304,5 +309,5 @@ async fn a_purge_deletes_expired_rows_and_nothing_else() {
     assert_eq!(fixture.store.purge(NOW).await.unwrap(), 0);
     assert_eq!(fixture.store.purge(NOW + 24 * HOUR).await.unwrap(), 2);
     assert_eq!(fixture.store.purge(NOW + 24 * HOUR).await.unwrap(), 0);
-    assert!(fixture.store.session(&[2; 32], NOW + 24 * HOUR).await.unwrap().is_some());
+    assert!(fixture.session([2; 32], NOW + 24 * HOUR).await.unwrap().is_some());
 }

@@ -271,6 +271,9 @@ impl WriterTask {
     async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let span = self.span(ops.len());
         let result = self.commit(ops).instrument(span.clone()).await;
+        if ops.iter().any(WriteOp::ends_credentials) {
+            self.store.credentials().forget_all();
+        }
         if result.is_err() {
             span.record("otel.status_code", "error");
         }

@@ -146,6 +146,11 @@ impl WriteOp {
         }
     }
 
+    /// Returns true if it may end API keys or sessions, or stop an Application.
+    pub(super) fn ends_credentials(&self) -> bool {
+        self.changed_app().is_some() || self.erased_user().is_some()
+    }
+
     /// Returns the user whom it erases.
     pub(super) fn erased_user(&self) -> Option<UserId> {
         if let Self::EraseUser(request) = self { Some(request.input) } else { None }

@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use presence_core::UserId;
 use presence_core::model::ApplicationState;
 use presence_core::roster::ConnectionNumber;
+use presence_core::{Steady, UserId};
 use presence_protocol::{AppId, CloseCode};
 use presence_store::{Announced, Notes, NotesReader, PENDING_PAGE, StoreError};
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -38,6 +38,7 @@ impl SharedHub {
             match self.attend(&mut reader, is_first).await {
                 Ok(()) => {}
                 Err(error) => {
+                    self.store.doubt_credentials();
                     or_logged::<()>("the database is not listened to", Err(error));
                     sleep(POLL).await;
                 }
@@ -58,7 +59,7 @@ impl SharedHub {
         } else {
             self.look_everywhere().await?;
         }
-        self.see().await?;
+        self.see(self.clock.steady()).await?;
         let mut asks = interval(POLL);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -69,8 +70,9 @@ impl SharedHub {
                 _ = asks.tick() => None,
                 announced = announcements.next() => Some(announced?),
             };
+            let asked = self.clock.steady();
             self.attend_to(announced, reader).await?;
-            self.see().await?;
+            self.see(asked).await?;
         }
     }
 
@@ -97,13 +99,15 @@ impl SharedHub {
         self.followed.catch_up(&announced.streams).await
     }
 
-    /// Records that what was announced was read. After some time without an answer everything is
-    /// looked at, before the sockets know that this server sees changes again.
-    async fn see(self: &Arc<Self>) -> Result<(), StoreError> {
+    /// Records that what was announced before `asked` was read: the answer itself may be old. After
+    /// some time without an answer everything is looked at, before the sockets know that this
+    /// server sees changes again.
+    async fn see(self: &Arc<Self>, mut asked: Steady) -> Result<(), StoreError> {
         if self.sight.is_stale() {
+            asked = self.clock.steady();
             self.look_everywhere().await?;
         }
-        if self.sight.see(self.clock.steady()) {
+        if self.sight.see(asked) {
             tracing::info!("live.sees_again");
             self.followed.topics().iter().for_each(|(_, topic)| topic.set_stale(false));
         }
@@ -136,7 +140,9 @@ impl SharedHub {
     }
 
     async fn read_notes(self: &Arc<Self>, reader: &mut NotesReader) -> Result<(), StoreError> {
+        let now = self.clock.steady();
         let notes = self.live.read_notes(reader).await?;
+        self.store.take_in_changes(&notes, now);
         self.look(notes).await
     }
 
@@ -162,6 +168,7 @@ impl SharedHub {
 
     /// Looks at everything that this server holds.
     pub(super) async fn look_everywhere(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.store.doubt_credentials();
         let apps: Vec<AppId> = self.followed.topics().iter().map(|(app, _)| *app).collect();
         self.followed.catch_up(&apps).await?;
         self.look(Notes { users: self.registry.all_users(), apps, receivers: Vec::new() }).await

@@ -105,7 +105,7 @@ async fn a_copy_has_all_rows_and_numbers_and_epochs_go_on() {
     let highest = UserId(3);
     let email = presence_core::Email::parse("new@b.example").unwrap();
     assert!(target.find_or_create_user(&email, NOW).await.unwrap() > highest);
-    let session = target.session(&[1; 32], NOW).await.unwrap().unwrap();
+    let (session, _) = target.session_with_email([1; 32], NOW).await.unwrap().unwrap();
     assert_eq!(session.generation.unwrap().number, 7);
     let query = Statement::from_string(
         DbBackend::Postgres,

@@ -22,7 +22,7 @@ async fn a_session_a_key_and_a_generation_that_end_leave_a_note_in_their_transac
     let reader = &mut fixture.store.live().unwrap().notes_reader().await.unwrap();
     // A reader begins before the oldest transaction that lasts, also in another database.
     read(&fixture, reader).await;
-    assert!(fixture.store.delete_session(&[1; 32]).await.unwrap());
+    assert!(fixture.store.delete_new_session(&[1; 32]).await.unwrap());
     let of_alice = Notes { users: vec![alice], ..Notes::default() };
     assert_eq!(read(&fixture, reader).await, of_alice);
     fixture.store.record_generation(alice, &generation(2)).await.unwrap();

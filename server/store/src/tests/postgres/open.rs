@@ -5,10 +5,11 @@ use std::time::Duration;
 use presence_test_postgres::{Cluster, Pooler};
 
 use super::super::fixture::NOW;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, StoreSettings};
 
 async fn refused(url: &str) -> StoreError {
-    let error = Store::open_with_deadline(url, NOW, Duration::from_secs(2)).await.err().unwrap();
+    let settings = StoreSettings { deadline: Duration::from_secs(2), ..StoreSettings::default() };
+    let error = Store::open_with(url, NOW, settings).await.err().unwrap();
     let text = error.to_string();
     assert!(!text.contains('\n') && !text.contains("secret"), "{text}");
     error

@@ -6,12 +6,14 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, Database};
 
 use super::super::fixture::{NOW, url};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, StoreSettings};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 async fn refused(url: &str) -> StoreError {
-    let error = Store::open_with_deadline(url, NOW, Duration::from_millis(50)).await.err().unwrap();
+    let deadline = Duration::from_millis(50);
+    let settings = StoreSettings { deadline, ..StoreSettings::default() };
+    let error = Store::open_with(url, NOW, settings).await.err().unwrap();
     assert!(!error.to_string().contains('\n'), "{error}");
     error
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presence_core::stream::Retention;
 use presence_core::{Clock as _, ManualClock, UnixMillis};
-use presence_store::{CommonSettings, Store, StoreError, Writer};
+use presence_store::{CommonSettings, Store, StoreError, StoreSettings, Writer};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,8 @@ impl SimulatedServer {
         update_delay: Duration,
     ) -> Result<Self, StoreError> {
         let clock = Arc::new(ManualClock::new(UnixMillis::new(now + skew)));
-        let store = Store::open_with_deadline(&url, clock.now(), DEADLINE).await?;
+        let patience = StoreSettings { deadline: DEADLINE, ..StoreSettings::default() };
+        let store = Store::open_with(&url, clock.now(), patience).await?;
         let live = store.live().cloned().unwrap();
         let limits = HubLimits {
             grace: GRACE,

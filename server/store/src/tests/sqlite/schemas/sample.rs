@@ -117,12 +117,12 @@ async fn assert_sessions(fixture: &Fixture, alice: UserId, schema: &str) {
     let is_newest = schema >= "m0009";
     let ended = if is_newest { vec!["lost".parse().unwrap()] } else { Vec::new() };
     let marked = Session { ended_devices: EndedDevices::Named(ended), ..session(alice) };
-    assert_eq!(fixture.store.session(&[7; 32], NOW).await.unwrap(), Some(marked));
+    assert_eq!(fixture.session([7; 32], NOW).await.unwrap(), Some(marked));
     let assertions = fixture.store.ended_assertions(NOW, 9).await.unwrap();
     assert_eq!(assertions, Vec::from_iter(is_newest.then_some((alice, ENDED_ASSERTION))));
     if schema >= "m0002" {
         assert_eq!(
-            fixture.store.session(&[8; 32], NOW).await.unwrap(),
+            fixture.session([8; 32], NOW).await.unwrap(),
             Some(session_with_generation(alice))
         );
         let outcome = fixture.store.record_generation(alice, &generation()).await.unwrap();
