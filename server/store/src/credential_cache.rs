@@ -3,7 +3,7 @@
 //!
 //! An entry is used for at most a minute, and until its Application or its user changes. Where
 //! several servers share the database, entries are used only while this server knows what the
-//! others have changed. What was not found is not cached.
+//! others have changed. What was not found, or is not accepted, is not cached.
 
 mod forgotten;
 
@@ -58,12 +58,20 @@ pub struct FoundSession {
 pub(crate) trait Credential: Clone + Send + Sync + 'static {
     fn owner(&self) -> Owner;
 
+    /// Returns true if a request with it is accepted. Others are not cached: what accepts them
+    /// again has its effect at once, at all servers.
+    fn is_accepted(&self) -> bool;
+
     fn entries(cache: &CredentialCache) -> &Cache<Digest, Entry<Self>>;
 }
 
 impl Credential for FoundKey {
     fn owner(&self) -> Owner {
         Owner::App(self.app)
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.state == ApplicationState::Active
     }
 
     fn entries(cache: &CredentialCache) -> &Cache<Digest, Entry<Self>> {
@@ -74,6 +82,10 @@ impl Credential for FoundKey {
 impl Credential for FoundSession {
     fn owner(&self) -> Owner {
         Owner::User(self.user)
+    }
+
+    fn is_accepted(&self) -> bool {
+        true
     }
 
     fn entries(cache: &CredentialCache) -> &Cache<Digest, Entry<Self>> {
@@ -123,8 +135,8 @@ impl CredentialCache {
     /// ones are forgotten.
     pub(crate) fn new(capacity: u64, is_shared: bool) -> Self {
         Self {
-            keys: Cache::new(capacity),
-            sessions: Cache::new(capacity),
+            keys: short_lived(capacity),
+            sessions: short_lived(capacity),
             forgotten: Forgotten::default(),
             trusted_until: is_shared.then(AtomicU64::default),
             from_cache: AtomicU64::default(),
@@ -147,8 +159,10 @@ impl CredentialCache {
         let mark = self.forgotten.mark();
         let Some(credential) = read.await? else { return Ok(None) };
         self.from_database.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { credential: credential.clone(), mark, read_at: now };
-        T::entries(self).insert(digest, entry);
+        if credential.is_accepted() {
+            let entry = Entry { credential: credential.clone(), mark, read_at: now };
+            T::entries(self).insert(digest, entry);
+        }
         Ok(Some(credential))
     }
 
@@ -184,6 +198,9 @@ impl CredentialCache {
     pub(crate) fn take_in(&self, changes: &Notes, now: Steady) {
         changes.users.iter().for_each(|user| self.forget(Owner::User(*user)));
         changes.apps.iter().for_each(|app| self.forget(Owner::App(*app)));
+        if changes.unknown_apps {
+            self.forget_all();
+        }
         self.trust_until(now.since_start() + TRUST);
     }
 
@@ -216,6 +233,12 @@ impl CredentialCache {
             trusted_until.store(millis, Ordering::SeqCst);
         }
     }
+}
+
+/// Returns a cache whose entries leave the memory too once they are not used any more: they hold
+/// e-mails, also of users who are erased meanwhile.
+fn short_lived<T: Credential>(capacity: u64) -> Cache<Digest, Entry<T>> {
+    Cache::builder().max_capacity(capacity).time_to_live(MAX_AGE).build()
 }
 
 /// Forgets the credentials of an owner when a change of it is over, however it ends.

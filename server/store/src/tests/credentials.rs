@@ -199,6 +199,16 @@ async fn a_read_that_began_before_a_change_does_not_bring_the_old_credential_bac
     assert_eq!(found, None);
 }
 
+#[tokio::test]
+async fn a_key_whose_application_is_not_active_is_asked_again() {
+    let cache = CredentialCache::new(10, false);
+    for state in [ApplicationState::Inactive, ApplicationState::Registered] {
+        let read = async { Ok(Some(FoundKey { state, ..KEY })) };
+        assert_eq!(cache.find([1; 32], steady(), read).await.unwrap().unwrap().state, state);
+        assert!(!is_cached(&cache, steady()).await, "{state:?}");
+    }
+}
+
 /// Returns true if the key is found without a read.
 async fn is_cached(cache: &CredentialCache, now: Steady) -> bool {
     cache.find::<FoundKey>([1; 32], now, async { Ok(None) }).await.unwrap().is_some()
