@@ -1,6 +1,7 @@
 //! Applications and their streams at different servers.
 
 use presence_protocol::{CloseCode, Errno};
+use presence_test_postgres::Cluster;
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
@@ -46,6 +47,20 @@ async fn a_deactivated_application_or_a_deleted_key_closes_sockets_at_all_server
     let path = format!("/apps/{}/keys/{key}", application.appid);
     assert_eq!(application.owner.call("DELETE", &path).await.status, 200);
     stream.expect_close(CloseCode::ApplicationClosed).await;
+}
+
+#[tokio::test]
+async fn an_application_is_removed_everywhere_by_a_server_that_knew_nothing_of_it() {
+    let [one, two, three] = Server::start_sharing(long_grace_time()).await;
+    let (application, _, uid) = one.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&two, &application).await;
+    let _phone = Socket::device_of(&one, "alice", "phone", "online").await;
+    stream.expect_status(uid, "online").await;
+    let path = format!("/apps/{}", application.appid);
+    three.call("DELETE", &path).bearer(&application.owner.token).await.ok();
+    stream.expect_close(CloseCode::ApplicationClosed).await;
+    let left = "SELECT count(*) FROM live_streams";
+    assert_eq!(Cluster::shared().run_sql(&one.database_name(), left).trim(), "0");
 }
 
 #[tokio::test]

@@ -1,13 +1,18 @@
 //! Credentials that end at one server are refused at another, which has just used them.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use presence_protocol::Errno;
 use presence_test_postgres::Cluster;
 use presence_tests::{Application, Server};
+use serde_json::json;
 
 use super::long_grace_time;
 use crate::operation::metrics::Scrape;
+
+/// The time after which a server that shows no life is dead.
+const LEASE: Duration = Duration::from_secs(15);
 
 /// The ways in which a server does not hear of changes.
 #[derive(Debug, Clone, Copy)]
@@ -75,10 +80,29 @@ async fn a_key_and_a_session_that_end_at_one_server_are_refused_at_another_that_
         application.owner.call("DELETE", &format!("{keys}/{id}")).await.ok();
         one.call("DELETE", "/session").bearer(&alice.token).await.ok();
         // Without another look at the database they would be accepted for a minute.
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while presence(&two, &application).await != 401 {}
         while devices().await.status != 401 {}
         devices().await.assert_error(Errno::SessionExpired);
-        assert!(begun.elapsed().as_secs() < 15, "{cut:?}: the lease of a server");
+        assert!(begun.elapsed() < LEASE, "{cut:?}");
     }
+}
+
+#[tokio::test]
+async fn the_key_of_a_removed_application_is_refused_where_nothing_but_the_key_was_used() {
+    let [one, two] = Server::start_sharing(long_grace_time().with_metrics()).await;
+    let (application, _, _) = one.application_with("alice").await;
+    let path = format!("/apps/{}/notifications", application.appid);
+    let item = json!({"uid": "0".repeat(32), "message": "Hello", "action": ""});
+    let body = json!({"notifications": [item]});
+    let send = async || two.call("POST", &path).bearer(&application.api_key).json(&body).await;
+    let place = r#"presence_credential_reads_total{place="cache"}"#;
+    while Scrape::of(&two).await.count(place) < 2 {
+        assert_eq!(send().await.status, 200);
+    }
+    let app = format!("/apps/{}", application.appid);
+    application.owner.call("DELETE", &app).await.ok();
+    let begun = Instant::now();
+    while send().await.status != 401 {}
+    assert!(begun.elapsed() < LEASE);
 }

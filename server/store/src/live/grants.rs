@@ -25,14 +25,19 @@ use crate::deadline;
 use crate::error::StoreError;
 use crate::rows::number_from_column;
 
-/// The rosters that a transaction has locked. Users without one are locked too.
+/// The things that a transaction has locked.
 #[derive(Default)]
-pub(crate) struct LockedUsers(HashMap<UserId, SharedRoster>);
+pub(crate) struct Locked {
+    /// The rosters. Users without one are locked too.
+    pub(crate) rosters: HashMap<UserId, SharedRoster>,
+    /// The numbers of the Applications, which nobody knows once they are removed.
+    pub(crate) apps: HashMap<AppId, i32>,
+}
 
-impl LockedUsers {
+impl Locked {
     /// Returns the locked users who have a roster.
     pub(crate) fn with_roster(&self) -> impl Iterator<Item = UserId> {
-        self.0.iter().filter(|(_, roster)| !roster.is_empty()).map(|(user, _)| *user)
+        self.rosters.iter().filter(|(_, roster)| !roster.is_empty()).map(|(user, _)| *user)
     }
 }
 
@@ -45,12 +50,13 @@ pub(crate) struct Announcement {
 }
 
 impl Live {
-    /// Locks users: their presence does not change until the end of the transaction.
+    /// Locks users, and returns their rosters: their presence does not change until the end of the
+    /// transaction.
     pub(crate) async fn lock_users(
         &self,
         mut users: Vec<UserId>,
         txn: &DatabaseTransaction,
-    ) -> Result<LockedUsers, StoreError> {
+    ) -> Result<HashMap<UserId, SharedRoster>, StoreError> {
         users.sort_unstable();
         users.dedup();
         let ids = || bigints(users.iter().map(|user| user.0));
@@ -64,7 +70,7 @@ impl Live {
             let roster: Vec<u8> = row.try_get_by_index(1)?;
             rosters.insert(UserId(row.try_get_by_index(0)?), decode(&roster)?);
         }
-        Ok(LockedUsers(rosters))
+        Ok(rosters)
     }
 
     /// Returns those of the grants of an Application whose users it sees and have a connected
@@ -97,12 +103,12 @@ impl Live {
     pub(crate) async fn absorb(
         &self,
         events: &[CommittedEvent],
-        mut locked: LockedUsers,
+        mut locked: Locked,
         (txn, now): (&DatabaseTransaction, UnixMillis),
     ) -> Result<Announcement, StoreError> {
-        let mut draft = SharedDraft::default();
+        let mut draft = SharedDraft { numbers: locked.apps, ..SharedDraft::default() };
         for event in events {
-            draft.add(event, &mut locked.0);
+            draft.add(event, &mut locked.rosters);
         }
         self.write_pauses(&draft.suspensions, now, txn).await?;
         self.forget_checks(&draft.moved, now, txn).await?;
@@ -199,6 +205,8 @@ struct SharedDraft {
     receipts: Vec<(AppId, Receipt)>,
     switched: Vec<(AppId, bool)>,
     removed: Vec<AppId>,
+    /// The numbers of the removed Applications, maybe with others.
+    numbers: HashMap<AppId, i32>,
     /// The Applications on another domain.
     moved: Vec<AppId>,
     /// The grants that are suspended from now on, or are not any more.
@@ -262,14 +270,15 @@ impl SharedDraft {
         }
         self.write_rosters(txn).await?;
         let mut moved = self.tell(live, txn).await?;
-        let removed = live.numbers(&self.removed, txn).await?;
+        let removed: Vec<i32> =
+            self.removed.iter().filter_map(|app| self.numbers.get(app)).copied().collect();
         // The entries and rows are removed later, some thousands at once.
         let sql = "WITH gone AS (DELETE FROM live_streams WHERE app = ANY ($1) RETURNING app) \
                    INSERT INTO live_removed SELECT app FROM gone ON CONFLICT DO NOTHING";
         if !removed.is_empty() {
-            execute(txn, sql, [ints(removed.into_values())]).await?;
+            execute(txn, sql, [ints(removed)]).await?;
         }
-        let note = live.add_notes(&self.notes, txn).await?;
+        let note = live.add_notes(&self.notes, &self.numbers, txn).await?;
         moved.sort_unstable();
         moved.dedup();
         Ok(Announcement { moved, note })

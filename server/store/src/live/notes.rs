@@ -1,7 +1,7 @@
 //! Notes for all servers to look at something again. A note says only where, and each server reads
 //! what it needs. So a note that comes twice, or late, does no harm.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use presence_core::{UnixMillis, UserId};
 use presence_protocol::AppId;
@@ -32,6 +32,9 @@ pub struct Notes {
     pub users: Vec<UserId>,
     /// Applications whose state or keys have changed.
     pub apps: Vec<AppId>,
+    /// Set if there are others, which were removed and of which this server knows nothing but
+    /// maybe their keys.
+    pub unknown_apps: bool,
     /// Users who have new notifications.
     pub receivers: Vec<UserId>,
 }
@@ -66,14 +69,19 @@ pub struct NotesReader {
 
 impl Live {
     /// Adds notes in a transaction, and returns one of them. They are announced after its commit.
+    /// `numbers` are those of the Applications that the transaction has removed, maybe with others.
     pub(crate) async fn add_notes<C: ConnectionTrait>(
         &self,
         notes: &Notes,
+        numbers: &HashMap<AppId, i32>,
         db: &C,
     ) -> Result<Option<NoteId>, StoreError> {
-        let numbers = self.numbers(&notes.apps, db).await?;
+        let (known, others): (Vec<AppId>, Vec<AppId>) =
+            notes.apps.iter().partition(|app| numbers.contains_key(app));
+        let mut apps = self.numbers(&others, db).await?;
+        apps.extend(known.iter().filter_map(|app| Some((*app, *numbers.get(app)?))));
         let users = |users: &[UserId]| users.iter().map(|user| user.0).collect::<Vec<_>>();
-        let apps = numbers.values().map(|number| i64::from(*number)).collect();
+        let apps = apps.values().map(|number| i64::from(*number)).collect();
         let notes =
             [(USERS, users(&notes.users)), (APPS, apps), (RECEIVERS, users(&notes.receivers))];
         let mut added = None;
@@ -140,7 +148,7 @@ impl Live {
     /// `Unavailable`.
     pub async fn note(&self, notes: &Notes) -> Result<(), StoreError> {
         if !notes.is_empty() {
-            self.add_notes(notes, self.write()).await?;
+            self.add_notes(notes, &HashMap::new(), self.write()).await?;
             self.announce_notes().await;
         }
         Ok(())
@@ -203,7 +211,9 @@ impl Live {
             _ => {
                 let numbers: Vec<i32> =
                     subjects.into_iter().filter_map(|number| number.try_into().ok()).collect();
-                notes.apps.extend(self.apps(&numbers).await?.into_values());
+                let apps = self.apps(&numbers).await?;
+                notes.unknown_apps |= numbers.iter().any(|number| !apps.contains_key(number));
+                notes.apps.extend(apps.into_values());
             }
         }
         Ok(())

@@ -30,7 +30,7 @@ impl Live {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub(super) async fn numbers<C: ConnectionTrait>(
+    pub(crate) async fn numbers<C: ConnectionTrait>(
         &self,
         apps: &[AppId],
         db: &C,

@@ -171,7 +171,7 @@ impl SharedHub {
         self.store.doubt_credentials();
         let apps: Vec<AppId> = self.followed.topics().iter().map(|(app, _)| *app).collect();
         self.followed.catch_up(&apps).await?;
-        self.look(Notes { users: self.registry.all_users(), apps, receivers: Vec::new() }).await
+        self.look(Notes { users: self.registry.all_users(), apps, ..Notes::default() }).await
     }
 
     /// Closes the connections of users whose proofs have ended, or whose devices are connected

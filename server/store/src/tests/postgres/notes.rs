@@ -1,5 +1,7 @@
 //! Notes for all servers: each is read once, and what ends leaves one.
 
+use std::collections::HashMap;
+
 use presence_core::model::{CredentialGeneration, Session};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
@@ -42,7 +44,7 @@ async fn a_note_whose_transaction_commits_after_later_ones_is_read_once() {
         [fixture.user("slow").await, fixture.user("quick").await, fixture.user("last").await];
     let other = fixture.another_server().await;
     let txn = other.write().pool().begin().await.unwrap();
-    live.add_notes(&of(slow), &txn).await.unwrap();
+    live.add_notes(&of(slow), &HashMap::new(), &txn).await.unwrap();
     live.note(&of(quick)).await.unwrap();
     assert_eq!(read(&fixture, reader).await, of(quick));
     assert!(read(&fixture, reader).await.is_empty());

@@ -9,7 +9,8 @@ use sea_orm::DatabaseTransaction;
 use super::WriterTask;
 use crate::error::StoreError;
 use crate::live::Live;
-use crate::live::grants::LockedUsers;
+use crate::live::grants::Locked;
+use crate::live::roster::SharedRoster;
 use crate::writer::notify::NotifyInput;
 use crate::writer::target::Targets;
 use crate::writer::write_op::{ChangedGrants, WriteOp};
@@ -17,12 +18,12 @@ use crate::writer::{domain, group_locks};
 
 impl WriterTask {
     /// Reads what the operations need to know of presence. Where several servers share it, locks
-    /// what they change, and returns the locked users.
+    /// what they change, and returns it.
     pub(super) async fn prepare(
         &mut self,
         transaction: &DatabaseTransaction,
         ops: &mut [WriteOp],
-    ) -> Result<Option<LockedUsers>, StoreError> {
+    ) -> Result<Option<Locked>, StoreError> {
         for op in ops.iter_mut() {
             if let WriteOp::RevokeWaiting(request) = op {
                 let now = self.clock.now();
@@ -38,7 +39,8 @@ impl WriterTask {
             live.create_streams(&granted).await?;
         }
         let apps = group_locks::lock_apps(transaction, ops).await?;
-        let locked = lock_users(&live, transaction, ops, &apps).await?;
+        let rosters = lock_users(&live, transaction, ops, &apps).await?;
+        let locked = Locked { rosters, apps: live.numbers(&apps, transaction).await? };
         // Other servers change grants and queues too.
         self.targets = Targets::default();
         group_locks::lock_grants(transaction, ops, &apps).await?;
@@ -162,14 +164,14 @@ async fn lock_users(
     transaction: &DatabaseTransaction,
     ops: &[WriteOp],
     apps: &[AppId],
-) -> Result<LockedUsers, StoreError> {
+) -> Result<HashMap<UserId, SharedRoster>, StoreError> {
     let changed = ops.iter().flat_map(WriteOp::changed_grants);
     let mut users: Vec<UserId> = changed.map(ChangedGrants::user).collect();
     for app in apps {
         users.extend(domain::users_of(*app, transaction).await?);
     }
     if users.is_empty() {
-        return Ok(LockedUsers::default());
+        return Ok(HashMap::new());
     }
     live.lock_users(users, transaction).await
 }
