@@ -240,8 +240,8 @@ async fn every_metric_is_described_and_has_no_personal_data() {
         .map(|label| label.split('=').next().unwrap())
         .collect();
     let known = [
-        "channel", "commit", "errno", "file", "le", "outcome", "server", "state", "status",
-        "version",
+        "channel", "commit", "errno", "file", "le", "outcome", "place", "server", "state",
+        "status", "version",
     ];
     assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
     let uid = uid.to_string();

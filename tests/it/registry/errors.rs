@@ -127,9 +127,11 @@ async fn session_expired() {
 /// Causes an error with a row that the server did not write.
 async fn internal() {
     let scenario = RegistryScenario::new().await;
-    let nonsense = "UPDATE users SET email = 'nonsense' WHERE email LIKE 'alice@%'";
+    // The session of somebody who has made a call is cached.
+    let dave = scenario.server.sign_in("dave").await;
+    let nonsense = "UPDATE users SET email = 'nonsense' WHERE email LIKE 'dave@%'";
     sqlx::query(nonsense).execute(&mut scenario.tables().await).await.unwrap();
-    scenario.alice.call("GET", "/session").await.assert_error(Errno::Internal);
+    dave.call("GET", "/session").await.assert_error(Errno::Internal);
 }
 
 /// Causes an error while another process locks the tables.
