@@ -21,7 +21,6 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_util::task::TaskTracker;
 
 use crate::child_server;
 use crate::wire::{END_OF_HEAD, server_frame};
@@ -56,15 +55,10 @@ type UpdateCounts = Mutex<Vec<Arc<UpdateCount>>>;
 /// Serves until the process is killed.
 pub(crate) fn serve() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    runtime.block_on(async {
-        let (listener, counts) = (child_server::listen(), Arc::new(UpdateCounts::default()));
-        let tasks = TaskTracker::new();
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            tasks.spawn(serve_connection(stream, Arc::clone(&counts)));
-        }
-    })
+    let counts = Arc::new(UpdateCounts::default());
+    let serve = |stream| serve_connection(stream, Arc::clone(&counts));
+    runtime.block_on(child_server::serve_each(serve));
+    ExitCode::SUCCESS
 }
 
 /// Serves a connection until it ends.

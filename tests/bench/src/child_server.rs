@@ -5,8 +5,9 @@ use std::process::Stdio;
 
 use presence_tests::child_command;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::Child;
+use tokio_util::task::TaskTracker;
 
 use crate::system::{Half, run_on};
 
@@ -35,8 +36,20 @@ impl ChildServer {
     }
 }
 
-/// Listens on a free port, and prints it for [`ChildServer::start`].
-pub(crate) fn listen() -> TcpListener {
+/// Prints a free port for [`ChildServer::start`], and serves each connection there, forever.
+pub(crate) async fn serve_each<F: Future<Output: Send> + Send + 'static>(
+    serve: impl Fn(TcpStream) -> F,
+) {
+    let (listener, tasks) = (listen(), TaskTracker::new());
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        tasks.spawn(serve(stream));
+    }
+}
+
+/// Listens on a free port, and prints it.
+fn listen() -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(4096).unwrap();

@@ -14,7 +14,6 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
-use tokio_util::task::TaskTracker;
 
 use crate::{baseline, child_server};
 
@@ -35,15 +34,10 @@ type Outboxes = Mutex<Vec<Arc<Outbox>>>;
 /// Serves until the process is killed.
 pub(crate) fn serve() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let (listener, outboxes) = (child_server::listen(), Arc::new(Outboxes::default()));
-        let tasks = TaskTracker::new();
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            tasks.spawn(serve_connection(stream, Arc::clone(&outboxes)));
-        }
-    })
+    let outboxes = Arc::new(Outboxes::default());
+    let serve = |stream| serve_connection(stream, Arc::clone(&outboxes));
+    runtime.block_on(child_server::serve_each(serve));
+    ExitCode::SUCCESS
 }
 
 async fn serve_connection(stream: TcpStream, outboxes: Arc<Outboxes>) {
