@@ -19,6 +19,7 @@
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
 
 mod correctness;
+mod instructions;
 mod rows;
 mod sdk;
 
@@ -66,9 +67,13 @@ fn main() -> ExitCode {
     if let ["correctness", arguments @ ..] = &arguments[..] {
         return runtime.block_on(correctness::run(arguments));
     }
+    if let ["instructions", arguments @ ..] = &arguments[..] {
+        return runtime.block_on(instructions::run(arguments));
+    }
     let Some(options) = BenchOptions::of(&arguments) else {
-        let (rows, correctness) = (Row::list(), correctness::USAGE);
-        eprintln!("usage: {USAGE}\n       {correctness}");
+        let rows = Row::list();
+        let [correctness, instructions] = [correctness::USAGE, instructions::USAGE];
+        eprintln!("usage: {USAGE}\n       {correctness}\n       {instructions}");
         eprintln!("rows, or `all` for all but the last three:\n{rows}");
         return ExitCode::from(2);
     };

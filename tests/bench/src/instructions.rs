@@ -1,0 +1,67 @@
+//! The number of instructions of the hot paths, as Valgrind counts them: unlike times, they are the
+//! same on a busy machine, so that a test can compare them with those of before.
+
+mod counted_server;
+mod hot_path;
+mod known_counts;
+
+use std::process::ExitCode;
+
+use self::counted_server::CountedServer;
+use self::hot_path::HotPath;
+use self::known_counts::KnownCounts;
+
+pub(crate) const USAGE: &str = "presence-bench instructions [--update]";
+
+/// The number of rounds of each path. The least count is used: other tasks of the server only add
+/// to it.
+const ROUNDS: usize = 5;
+
+/// Counts the instructions of each path. Fails if one needs more than is known, beyond the
+/// tolerance. With `--update` the counts become the known ones.
+pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
+    let updates = match arguments {
+        [] => false,
+        ["--update"] => true,
+        _ => {
+            eprintln!("usage: {USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut known = KnownCounts::read();
+    println!("| path | instructions | known | ratio |\n| --- | --- | --- | --- |");
+    let server = CountedServer::start().await;
+    let mut grown = Vec::new();
+    for mut path in HotPath::all(server.server()).await {
+        let count = least_count(&server, &mut path).await;
+        let before = known.replace(path.name(), count);
+        let ratio = before.map(|before| count as f64 / before as f64);
+        let text = ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.3}"));
+        let before = before.map_or("–".to_owned(), |before| before.to_string());
+        println!("| {} | {count} | {before} | {text} |", path.name());
+        if ratio.is_none_or(|ratio| ratio > 1.0 + known_counts::TOLERANCE) {
+            grown.push(path.name());
+        }
+    }
+    if updates {
+        known.write();
+    } else if !grown.is_empty() {
+        println!("more instructions than known, or not known: {}", grown.join(", "));
+        println!("if there is a reason, run with --update, and state it in the commit");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Returns the instructions of one operation.
+async fn least_count(server: &CountedServer, path: &mut HotPath) -> u64 {
+    // A first round fills caches, and is not counted.
+    path.run().await;
+    let mut least = u64::MAX;
+    for _ in 0..ROUNDS {
+        let total = server.count(path.run()).await;
+        least = least.min(total / path.operations() as u64);
+        path.end_round();
+    }
+    least
+}
