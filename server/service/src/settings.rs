@@ -41,7 +41,7 @@ pub struct ServiceSettings {
     pub grants_per_user: u64,
     /// The maximum number of sessions of a user.
     pub sessions_per_user: usize,
-    /// The maximum number of API keys that are cached, and of sessions.
+    /// The maximum number of API keys that are cached, of sessions, and of grants.
     pub cached_credentials: u64,
     /// The maximum number of Applications of a developer.
     pub apps_per_developer: u64,

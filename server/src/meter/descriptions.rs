@@ -65,7 +65,7 @@ const COUNTERS: &[Description] = &[
 const GAUGES: &[Description] = &[
     ("presence_app_sockets", "Sockets of Applications that are authenticated."),
     ("presence_build_info", "1, with the version and the commit as labels."),
-    ("presence_cached_credentials", "API keys and sessions that are cached, about."),
+    ("presence_cached_credentials", "API keys, sessions and polled grants that are cached, about."),
     ("presence_connections", "Open sockets, by channel, authenticated or not."),
     (
         "presence_database_bytes",

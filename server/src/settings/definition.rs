@@ -324,8 +324,8 @@ settings! {
     /// Maximum number of sessions of one user. One more ends the session that was unused for the
     /// longest time.
     sessions_per_user: usize = 50;
-    /// Maximum number of API keys, and of sessions, that are cached for a minute, so that most
-    /// requests need not ask the database for theirs. With 0 none is.
+    /// Maximum number of API keys, of sessions, and of grants that are polled, that are cached for
+    /// a minute, so that most requests need not ask the database for theirs. With 0 none is.
     cached_credentials: u64 = 10_000;
     /// Maximum number of Applications of one developer.
     apps_per_developer: u64 = 200;

@@ -1,11 +1,13 @@
 //! The cache of the API keys and sessions that were found lately: most requests come with one that
-//! was used a moment before.
+//! was used a moment before. The grants that polls ask for are cached beside them.
 //!
 //! An entry is used for at most a minute, and until its Application or its user changes. Where
-//! several servers share the database, entries are used only while this server knows what the
-//! others have changed. What was not found, or is not accepted, is not cached.
+//! several servers share the database, keys and sessions are used only while this server knows what
+//! the others have changed, and no grants are cached. What was not found, or is not accepted, is
+//! not cached.
 
 mod forgotten;
+mod grants;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,11 +15,13 @@ use std::time::Duration;
 use moka::sync::Cache;
 use presence_core::model::{ApplicationState, Email, Scope, UserId};
 use presence_core::{Steady, UnixMillis};
-use presence_protocol::AppId;
+use presence_protocol::{AppId, Puid};
 
 pub use self::forgotten::ForgetMark;
 use self::forgotten::Forgotten;
 pub(crate) use self::forgotten::Owner;
+pub(crate) use self::grants::FoundGrant;
+use self::grants::GrantCache;
 use crate::error::StoreError;
 use crate::live::notes::Notes;
 
@@ -106,6 +110,9 @@ pub(crate) struct Entry<T> {
 pub(crate) struct CredentialCache {
     keys: Cache<Digest, Entry<FoundKey>>,
     sessions: Cache<Digest, Entry<FoundSession>>,
+    /// None if several servers share the database: the revocation of a grant counts at all of them
+    /// once it is answered.
+    grants: Option<GrantCache>,
     forgotten: Forgotten,
     /// The time until which entries are used, in milliseconds, if several servers share the
     /// database.
@@ -131,12 +138,13 @@ impl CredentialCache {
         self.forgotten.mark()
     }
 
-    /// Creates a cache of about so many keys, and of as many sessions. Beyond it the least used
-    /// ones are forgotten.
+    /// Creates a cache of about so many keys, and of as many sessions and grants. Beyond it the
+    /// least used ones are forgotten.
     pub(crate) fn new(capacity: u64, is_shared: bool) -> Self {
         Self {
             keys: short_lived(capacity),
             sessions: short_lived(capacity),
+            grants: (!is_shared).then(|| GrantCache::new(capacity, MAX_AGE)),
             forgotten: Forgotten::default(),
             trusted_until: is_shared.then(AtomicU64::default),
             from_cache: AtomicU64::default(),
@@ -166,6 +174,18 @@ impl CredentialCache {
         Ok(Some(credential))
     }
 
+    /// Returns true if a PUID is certainly a live grant of an Application.
+    pub(crate) fn has_grant(&self, app: AppId, puid: Puid) -> bool {
+        self.grants.as_ref().is_some_and(|grants| grants.has(app, puid, &self.forgotten))
+    }
+
+    /// Adds grants of an Application that were read after a mark.
+    pub(crate) fn add_grants(&self, app: AppId, found: &[FoundGrant], mark: ForgetMark) {
+        if let Some(grants) = &self.grants {
+            found.iter().for_each(|grant| grants.insert(app, *grant, mark));
+        }
+    }
+
     fn is_valid<T: Credential>(&self, entry: &Entry<T>, now: Steady) -> bool {
         now < entry.read_at + MAX_AGE
             && !self.may_have_changed(entry.credential.owner(), entry.mark, now)
@@ -179,7 +199,7 @@ impl CredentialCache {
         !is_trusted || self.forgotten.is_forgotten(owner, since)
     }
 
-    /// Forgets the credentials of an owner that has changed.
+    /// Forgets the credentials and grants of an owner that has changed.
     pub(crate) fn forget(&self, owner: Owner) {
         self.forgotten.forget(owner);
     }
@@ -212,7 +232,9 @@ impl CredentialCache {
 
     pub(crate) fn figures(&self) -> CredentialFigures {
         CredentialFigures {
-            entries: self.keys.entry_count() + self.sessions.entry_count(),
+            entries: self.keys.entry_count()
+                + self.sessions.entry_count()
+                + self.grants.as_ref().map_or(0, GrantCache::entry_count),
             from_cache: self.from_cache.load(Ordering::Relaxed),
             from_database: self.from_database.load(Ordering::Relaxed),
         }
@@ -223,6 +245,7 @@ impl CredentialCache {
     pub(crate) fn settled_figures(&self) -> CredentialFigures {
         self.keys.run_pending_tasks();
         self.sessions.run_pending_tasks();
+        self.grants.iter().for_each(GrantCache::run_pending_tasks);
         self.figures()
     }
 

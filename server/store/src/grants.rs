@@ -12,6 +12,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, RelationTrait, Select,
 };
 
+use crate::credential_cache::FoundGrant;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, Sender, app_state, id, is_one_of, previous_name, time_from_column};
 use crate::store::Store;
@@ -72,17 +73,28 @@ impl GrantedApp {
 
 impl Store {
     /// Returns those of the PUIDs that are live grants of an Application, also paused ones, in any
-    /// order.
+    /// order. A server that is alone caches what it has found.
     ///
     /// # Errors
     ///
     /// `Unavailable`, `CorruptRow`.
     pub async fn live_puids(&self, app: AppId, puids: &[Puid]) -> Result<Vec<Puid>, StoreError> {
-        let mut live = Vec::with_capacity(puids.len());
-        for chunk in puids.chunks(CHUNK) {
+        let cache = self.credentials();
+        let (mut live, unknown): (Vec<Puid>, Vec<Puid>) =
+            puids.iter().partition(|puid| cache.has_grant(app, **puid));
+        for chunk in unknown.chunks(CHUNK) {
+            let mark = cache.mark();
             let query = puids_of(app)
+                .column(grant::Column::UserId)
                 .filter(is_one_of(grant::Column::Puid, chunk.iter().map(Puid::to_string)));
-            live.extend(read_puids(query, self.read()).await?);
+            let rows: Vec<(String, i64)> = query.into_tuple().all(self.read()).await?;
+            let found = |(puid, user): &(String, i64)| {
+                Ok(FoundGrant { puid: id("grants", puid)?, user: UserId(*user) })
+            };
+            let found: Vec<FoundGrant> =
+                rows.iter().map(found).collect::<Result<_, StoreError>>()?;
+            cache.add_grants(app, &found, mark);
+            live.extend(found.iter().map(|grant| grant.puid));
         }
         Ok(live)
     }

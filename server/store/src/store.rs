@@ -34,7 +34,7 @@ const META_ROW_ID: i32 = 1;
 pub struct StoreSettings {
     /// The time for which a call may wait for the database.
     pub deadline: Duration,
-    /// The maximum number of API keys that are cached, and of sessions.
+    /// The maximum number of API keys that are cached, of sessions, and of grants.
     pub cached_credentials: u64,
 }
 

@@ -5,35 +5,35 @@ mod counted_server;
 mod hot_path;
 mod known_counts;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::counted_server::CountedServer;
 use self::hot_path::HotPath;
 use self::known_counts::KnownCounts;
 
-pub(crate) const USAGE: &str = "presence-bench instructions [--update]";
+pub(crate) const USAGE: &str = "presence-bench instructions [--update] [--keep DIRECTORY]";
 
 /// The number of rounds of each path. The least count is used: other tasks of the server only add
 /// to it.
 const ROUNDS: usize = 5;
 
 /// Counts the instructions of each path. Fails if one needs more than is known, beyond the
-/// tolerance. With `--update` the counts become the known ones.
+/// tolerance.
 pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
-    let updates = match arguments {
-        [] => false,
-        ["--update"] => true,
-        _ => {
-            eprintln!("usage: {USAGE}");
-            return ExitCode::from(2);
-        }
+    let Some(options) = CountOptions::of(arguments) else {
+        eprintln!("usage: {USAGE}");
+        return ExitCode::from(2);
     };
     let mut known = KnownCounts::read();
     println!("| path | instructions | known | ratio |\n| --- | --- | --- | --- |");
     let server = CountedServer::start().await;
+    let paths = HotPath::all(server.server()).await;
+    server.begin().await;
     let mut grown = Vec::new();
-    for mut path in HotPath::all(server.server()).await {
+    for mut path in paths {
         let count = least_count(&server, &mut path).await;
+        options.keep_dump(&server, path.name());
         let before = known.replace(path.name(), count);
         let ratio = before.map(|before| count as f64 / before as f64);
         let text = ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.3}"));
@@ -43,7 +43,7 @@ pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
             grown.push(path.name());
         }
     }
-    if updates {
+    if options.updates {
         known.write();
     } else if !grown.is_empty() {
         println!("more instructions than known, or not known: {}", grown.join(", "));
@@ -51,6 +51,38 @@ pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// The options of a run.
+#[derive(Default)]
+struct CountOptions {
+    /// The counts become the known ones.
+    updates: bool,
+    /// The directory for the counts of each function, which `callgrind_annotate` shows.
+    dumps: Option<PathBuf>,
+}
+
+impl CountOptions {
+    fn of(arguments: &[&str]) -> Option<Self> {
+        let mut options = Self::default();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match *argument {
+                "--update" => options.updates = true,
+                "--keep" => options.dumps = Some(PathBuf::from(arguments.next()?)),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+
+    /// Keeps the counts of the last round of a path.
+    fn keep_dump(&self, server: &CountedServer, path: &str) {
+        if let Some(directory) = &self.dumps {
+            std::fs::create_dir_all(directory).unwrap();
+            server.copy_dump(&Path::new(directory).join(path.replace(' ', "-")));
+        }
+    }
 }
 
 /// Returns the instructions of one operation.

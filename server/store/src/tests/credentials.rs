@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use presence_core::Steady;
 use presence_core::model::{ApplicationState, CredentialGeneration, Session, UserId};
-use presence_protocol::AppId;
+use presence_protocol::{AppId, Puid};
 
 use super::fixture::{APP, Fixture, HOUR, NOW, session, steady};
-use crate::credential_cache::{CredentialCache, Owner};
+use crate::credential_cache::{CredentialCache, FoundGrant, Owner};
 use crate::{
     CredentialFigures, DeviceEnd, FoundKey, FoundSession, NewDomain, Notes, SessionLimit,
     StoreError,
@@ -246,4 +246,72 @@ async fn the_cache_has_a_bound() {
     let none = CredentialCache::new(0, false);
     none.find([1; 32], steady(), async { Ok(Some(KEY)) }).await.unwrap();
     assert!(!is_cached(&none, steady()).await);
+}
+
+/// The ways in which a grant ends.
+#[derive(Debug, Clone, Copy)]
+enum GrantEnd {
+    Revoke,
+    WaitTooLong,
+    RemoveApp,
+    EraseUser,
+    EraseOwner,
+}
+
+impl GrantEnd {
+    const ALL: [Self; 5] =
+        [Self::Revoke, Self::WaitTooLong, Self::RemoveApp, Self::EraseUser, Self::EraseOwner];
+
+    async fn make(self, fixture: &Fixture, user: UserId) {
+        let writer = &fixture.writer;
+        let is_done = match self {
+            Self::Revoke => writer.revoke(user, APP).await.map(|grant| grant.is_some()),
+            Self::WaitTooLong => {
+                fixture.sql("UPDATE grants SET waiting_since = 1").await;
+                writer.revoke_waiting().await.map(|ended| ended == 1)
+            }
+            Self::RemoveApp => writer.remove_app(APP).await,
+            Self::EraseUser => writer.erase_user(user).await,
+            Self::EraseOwner => writer.erase_user(fixture.user("owner").await).await,
+        };
+        assert!(is_done.unwrap(), "{self:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_ends_is_unknown_at_once() {
+    for end in GrantEnd::ALL {
+        let fixture = Fixture::new().await;
+        let (user, puid) = fixture.user_with_grant("alice", 1).await;
+        let live = async || fixture.store.live_puids(APP, &[puid]).await.unwrap();
+        assert_eq!(live().await, [puid]);
+        assert!(fixture.store.credentials().has_grant(APP, puid), "it is cached");
+        assert_eq!(live().await, [puid]);
+        end.make(&fixture, user).await;
+        assert_eq!(live().await, [], "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cached_grant_is_that_of_one_application_only() {
+    let fixture = Fixture::new().await;
+    let (_, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.store.live_puids(APP, &[puid]).await.unwrap();
+    let other = AppId::from_bits(0xb);
+    assert_eq!(fixture.store.live_puids(other, &[puid]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_grant_that_was_read_before_it_ended_is_not_used() {
+    let (user, puid) = (UserId(1), Puid::from_bits(1));
+    let cache = CredentialCache::new(10, false);
+    let mark = cache.mark();
+    cache.forget(Owner::User(user));
+    cache.add_grants(APP, &[FoundGrant { puid, user }], mark);
+    assert!(!cache.has_grant(APP, puid));
+    cache.add_grants(APP, &[FoundGrant { puid, user }], cache.mark());
+    assert!(cache.has_grant(APP, puid));
+    let shared = CredentialCache::new(10, true);
+    shared.add_grants(APP, &[FoundGrant { puid, user }], shared.mark());
+    assert!(!shared.has_grant(APP, puid), "other servers may end it");
 }

@@ -20,6 +20,7 @@ use super::write_op::{self, Retry, WriteOp};
 use super::write_txn::WriteTxn;
 use crate::bounded::{LOCK_RETRY, begin_immediate};
 use crate::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
+use crate::credential_cache::Owner;
 use crate::error::{ErrorKind, StoreError};
 use crate::live::grants::Announcement;
 use crate::store::Store;
@@ -29,7 +30,7 @@ const GROUP: usize = 1000;
 /// The maximum number of times that the sockets' tasks run before a group is closed.
 const MAX_YIELDS: usize = 16;
 /// The size of the last group from which it pays to wait for further requests.
-const LARGE_GROUP: usize = 16;
+const LARGE_GROUP: usize = 4;
 
 /// The work of a transaction, which counts only once it is committed.
 struct Done {
@@ -271,13 +272,22 @@ impl WriterTask {
     async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let span = self.span(ops.len());
         let result = self.commit(ops).instrument(span.clone()).await;
-        if ops.iter().any(WriteOp::ends_credentials) {
-            self.store.credentials().forget_all();
-        }
+        self.forget_ended(ops);
         if result.is_err() {
             span.record("otel.status_code", "error");
         }
         result
+    }
+
+    /// Forgets the cached credentials and grants that operations may have ended.
+    fn forget_ended(&self, ops: &[WriteOp]) {
+        let cache = self.store.credentials();
+        if ops.iter().any(WriteOp::ends_credentials) {
+            return cache.forget_all();
+        }
+        let ending = ops.iter().filter(|op| op.ends_grants());
+        let changed = ending.flat_map(WriteOp::changed_grants);
+        changed.for_each(|grants| cache.forget(Owner::User(grants.user())));
     }
 
     fn span(&self, operations: usize) -> Span {

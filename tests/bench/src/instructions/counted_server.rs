@@ -3,7 +3,8 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use presence_tests::Server;
 use tempfile::TempDir;
@@ -21,26 +22,32 @@ const SCRIPT: &str = "#!/bin/sh\n\
 pub(super) struct CountedServer {
     server: Server,
     directory: TempDir,
+    /// The number of dumps so far.
+    dumps: AtomicUsize,
 }
 
 impl CountedServer {
     pub(super) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
         let script = SCRIPT
             .replace("DIRECTORY", &path(directory.path()))
             .replace("SERVER", &path(presence_tests::server_binary()));
         let program = directory.path().join("server");
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
-        let server = start_server(unlimited().with_program(program)).await;
-        let counted = Self { server, directory };
-        counted.control(&["--instr=on"]).await;
-        counted
+        let options = unlimited().with("database-seconds", 60).with("hello-seconds", 60);
+        let server = start_server(options.with_program(program)).await;
+        Self { server, directory, dumps: AtomicUsize::new(0) }
     }
 
     pub(super) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Counts from now on, which makes the server slower again.
+    pub(super) async fn begin(&self) {
+        self.control(&["--instr=on"]).await;
     }
 
     /// Returns the number of instructions of the server during some work.
@@ -48,19 +55,21 @@ impl CountedServer {
         self.control(&["--zero"]).await;
         work.await;
         self.control(&["--dump"]).await;
-        let (file, text) = self.last_dump();
-        std::fs::remove_file(file).unwrap();
+        self.dumps.fetch_add(1, Ordering::Relaxed);
+        let text = std::fs::read_to_string(self.dump()).unwrap();
         let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
         totals.and_then(|total| total.trim().parse().ok()).unwrap_or_else(|| panic!("{text}"))
     }
 
-    /// Returns the only dump and its path: each is removed once it is read.
-    fn last_dump(&self) -> (PathBuf, String) {
-        let files = std::fs::read_dir(self.directory.path()).unwrap().flatten();
-        let mut files = files.map(|file| file.path());
-        let dump = files.find(|file| file.extension().is_some()).unwrap();
-        let text = std::fs::read_to_string(&dump).unwrap();
-        (dump, text)
+    /// Copies the counts of each function during the last work.
+    pub(super) fn copy_dump(&self, to: &Path) {
+        std::fs::copy(self.dump(), to).unwrap();
+    }
+
+    /// Returns the path of the last dump. Valgrind numbers them.
+    fn dump(&self) -> PathBuf {
+        let number = self.dumps.load(Ordering::Relaxed);
+        self.directory.path().join(format!("count.{number}"))
     }
 
     async fn control(&self, arguments: &[&str]) {
