@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The part by which a path may need more instructions than known: other compilers of C and other
-/// processors change the libraries in C by some percent.
-pub(super) const TOLERANCE: f64 = 0.05;
+/// The part by which a path may need more instructions than known. The order in which threads run
+/// changes a count by some percent, and so do other compilers of the libraries in C.
+pub(super) const TOLERANCE: f64 = 0.1;
 
 /// The profile of this program, and so of the server that it counts.
 const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
-/// The counts by path, by profile.
+/// The counts by path, by architecture and profile.
 pub(super) struct KnownCounts(BTreeMap<String, BTreeMap<String, u64>>);
 
 impl KnownCounts {
@@ -19,14 +19,24 @@ impl KnownCounts {
         Self(serde_json::from_str(&text).unwrap())
     }
 
+    /// Returns true if no count of this architecture and profile is known.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.0.contains_key(&kind())
+    }
+
     /// Replaces the count of a path. Returns the one before, if there was one.
     pub(super) fn replace(&mut self, path: &str, count: u64) -> Option<u64> {
-        self.0.entry(PROFILE.to_owned()).or_default().insert(path.to_owned(), count)
+        self.0.entry(kind()).or_default().insert(path.to_owned(), count)
     }
 
     pub(super) fn write(&self) {
         std::fs::write(file(), serde_json::to_string_pretty(&self.0).unwrap() + "\n").unwrap();
     }
+}
+
+/// Returns the kind of counts that can be compared with those of this program.
+fn kind() -> String {
+    format!("{PROFILE}, {}", std::env::consts::ARCH)
 }
 
 fn file() -> PathBuf {
