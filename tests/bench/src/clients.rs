@@ -44,16 +44,23 @@ pub(crate) async fn sign_in_users(
 pub(crate) struct Device {
     wire: Wire,
     frames: [Vec<u8>; 2],
+    /// The answer to each report.
+    ok: &'static [u8],
     round: usize,
 }
 
 impl Device {
+    /// Uses an open socket. The reports alternate between two frames, each answered by `ok`.
+    pub(crate) fn of(wire: Wire, frames: [Vec<u8>; 2], ok: &'static [u8]) -> Self {
+        Self { wire, frames, ok, round: 0 }
+    }
+
     /// Connects the `number`-th socket of a side and reports a first status.
     pub(crate) async fn connect(side: Side, number: usize, user: &SignedInUser) -> Self {
         let wire = Wire::open(side.address, side.devices, number, "").await;
         let hello = json!({"token": user.token, "device": "bench", "status": "online"});
         let frames = ["unavailable", "online"].map(|it| frame(&json!({"status": it}).to_string()));
-        let mut device = Self { wire, frames, round: 0 };
+        let mut device = Self::of(wire, frames, OK);
         device.wire.send(&frame(&hello.to_string())).await;
         device.expect_ok().await;
         device
@@ -79,7 +86,7 @@ impl Device {
 
     pub(crate) async fn expect_ok(&mut self) {
         let answer = self.wire.text().await;
-        assert!(answer == OK, "refused: {}", String::from_utf8_lossy(answer));
+        assert!(answer == self.ok, "refused: {}", String::from_utf8_lossy(answer));
     }
 }
 

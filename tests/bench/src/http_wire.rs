@@ -47,23 +47,36 @@ fn answer_end(bytes: &[u8]) -> Option<usize> {
     let head = find(bytes, END_OF_HEAD)?;
     let text = std::str::from_utf8(&bytes[..head]).unwrap();
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    let length = text.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
+    let length = text.split("\r\n").find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then_some(value)
+    });
     let length: usize = length.unwrap_or_else(|| panic!("no length: {text}")).parse().unwrap();
     Some(head + END_OF_HEAD.len() + length)
 }
 
 /// Encodes a request with a bearer token, unless it is empty, and a JSON body, if there is one.
 pub(crate) fn request(method: &str, path: &str, bearer: &str, body: Option<&str>) -> Vec<u8> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
-    let further = [
-        (!bearer.is_empty()).then(|| format!("authorization: Bearer {bearer}\r\n")),
-        body.map(|body| {
-            let length = body.len();
-            format!("content-type: application/json\r\ncontent-length: {length}\r\n")
-        }),
-    ];
-    head.extend(further.into_iter().flatten());
-    [&head, "\r\n", body.unwrap_or_default()].concat().into_bytes()
+    let head = match bearer {
+        "" => String::new(),
+        bearer => format!("authorization: Bearer {bearer}\r\n"),
+    };
+    request_with_head(method, path, &head, body)
+}
+
+/// Encodes a request with additional header lines, and a JSON body, if there is one.
+pub(crate) fn request_with_head(
+    method: &str,
+    path: &str,
+    head: &str,
+    body: Option<&str>,
+) -> Vec<u8> {
+    let content = body.map_or(String::new(), |body| {
+        let length = body.len();
+        format!("content-type: application/json\r\ncontent-length: {length}\r\n")
+    });
+    let body = body.unwrap_or_default();
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{head}{content}\r\n{body}").into_bytes()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 
 mod correctness;
 mod instructions;
+mod peers;
 mod rows;
 mod sdk;
 
@@ -70,10 +71,13 @@ fn main() -> ExitCode {
     if let ["instructions", arguments @ ..] = &arguments[..] {
         return runtime.block_on(instructions::run(arguments));
     }
+    if let ["peers", arguments @ ..] = &arguments[..] {
+        return runtime.block_on(peers::run(arguments));
+    }
     let Some(options) = BenchOptions::of(&arguments) else {
         let rows = Row::list();
-        let [correctness, instructions] = [correctness::USAGE, instructions::USAGE];
-        eprintln!("usage: {USAGE}\n       {correctness}\n       {instructions}");
+        let others = [correctness::USAGE, instructions::USAGE, peers::USAGE].join("\n       ");
+        eprintln!("usage: {USAGE}\n       {others}");
         eprintln!("rows, or `all` for all but the last three:\n{rows}");
         return ExitCode::from(2);
     };

@@ -286,7 +286,7 @@ pub(crate) fn p99(values: &mut [f64]) -> f64 {
 }
 
 /// Formats a value with three significant digits.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),

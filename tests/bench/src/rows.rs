@@ -1,14 +1,14 @@
 //! The rows of the report. A new row is a variant here and a module below.
 
-mod devices;
-mod fan_in;
-mod fan_out;
+pub(crate) mod devices;
+pub(crate) mod fan_in;
+pub(crate) mod fan_out;
 mod file_limit;
 mod notify;
-mod rest;
+pub(crate) mod rest;
 mod sharing;
 mod sign_ins;
-mod status;
+pub(crate) mod status;
 
 use crate::report::Finding;
 use crate::scale::Scale;

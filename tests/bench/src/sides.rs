@@ -74,11 +74,16 @@ impl Sides {
 
     /// Stops the server gracefully, and starts it again with the same database.
     pub(crate) async fn restart_server(&mut self) {
-        self.server.terminate().await;
-        run_on(Half::Server);
-        self.server.restart().await;
-        run_on(Half::Generator);
+        restart(&mut self.server).await;
     }
+}
+
+/// Stops a server gracefully, and starts it again with the same database.
+pub(crate) async fn restart(server: &mut Server) {
+    server.terminate().await;
+    run_on(Half::Server);
+    server.restart().await;
+    run_on(Half::Generator);
 }
 
 fn bare_side(server: &ChildServer, devices: &'static str) -> Side {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::sides::Side;
 use crate::wire::{Wire, frame};
 
-/// A text that each update contains exactly once.
+/// A text that each update of the real server and of the bare ones contains exactly once.
 const UPDATE: &str = r#""version":"#;
 /// The time without an update after which nothing more is expected.
 const SILENCE: Duration = Duration::from_millis(200);
@@ -29,35 +29,37 @@ struct UpdateCounters {
 }
 
 /// Open sockets that count updates. Dropping them closes the sockets.
+#[derive(Default)]
 pub(crate) struct Subscribers {
     counters: Arc<UpdateCounters>,
     tasks: JoinSet<()>,
-    side: Side,
 }
 
 impl Subscribers {
-    pub(crate) fn new(side: Side) -> Self {
-        Self { counters: Arc::default(), tasks: JoinSet::new(), side }
-    }
-
-    /// Opens sockets until there are `count`. Frames that contain `mark` are counted apart.
+    /// Opens sockets of a side until there are `count`. Frames that contain `mark` are counted
+    /// apart.
     pub(crate) async fn grow_to(
         &mut self,
+        side: Side,
         count: usize,
         application: &Application,
         mark: &'static str,
     ) {
         for number in self.tasks.len()..count {
-            let wire = open(self.side, number, application).await;
-            self.tasks.spawn(listen(wire, Arc::clone(&self.counters), mark));
+            self.add(open(side, number, application).await, (UPDATE, mark));
         }
         self.settle().await;
     }
 
     /// Opens a further socket, of any Application, without waiting until nothing more arrives.
-    pub(crate) async fn open_one(&mut self, application: &Application) {
-        let wire = open(self.side, self.tasks.len(), application).await;
-        self.tasks.spawn(listen(wire, Arc::clone(&self.counters), ""));
+    pub(crate) async fn open_one(&mut self, side: Side, application: &Application) {
+        self.add(open(side, self.tasks.len(), application).await, (UPDATE, ""));
+    }
+
+    /// Adds an open socket. `texts` are the text that each update contains exactly once, and the
+    /// mark.
+    pub(crate) fn add(&mut self, wire: Wire, texts: (&'static str, &'static str)) {
+        self.tasks.spawn(listen(wire, Arc::clone(&self.counters), texts));
     }
 
     /// Returns the number of open sockets.
@@ -115,8 +117,12 @@ pub(crate) async fn open(side: Side, number: usize, application: &Application) -
     wire
 }
 
-async fn listen(mut wire: Wire, counters: Arc<UpdateCounters>, mark: &'static str) {
-    let (update, mark) = (Finder::new(UPDATE), Finder::new(mark));
+async fn listen(
+    mut wire: Wire,
+    counters: Arc<UpdateCounters>,
+    (update, mark): (&'static str, &'static str),
+) {
+    let (update, mark) = (Finder::new(update), Finder::new(mark));
     loop {
         let text = wire.text().await;
         let further = update.find_iter(text).count() as u64;

@@ -7,12 +7,12 @@ use crate::clients::{self, Device, SignedInUser};
 use crate::report::{Finding, Judged, Round, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Side, Sides, cost};
-use crate::system::allow_open_files;
+use crate::system::{Process, allow_open_files};
 
 /// The number of devices that connect at once.
-const AT_ONCE: usize = 50;
+pub(crate) const AT_ONCE: usize = 50;
 /// The time until the memory that connecting needed is released.
-const SETTLE_TIME: Duration = Duration::from_secs(1);
+pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let total = scale.rounds * scale.arrivals;
@@ -24,24 +24,24 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     // Memory that is left from signing in would hide the memory of the devices.
     sides.restart_server().await;
     let (warm, users) = users.split_at(AT_ONCE);
-    let mut measured = ConnectedDevices::open(sides.measured(), warm).await;
+    let mut measured = open(sides.measured(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
     for connecting_users in users.chunks(scale.arrivals) {
         // The bare servers get a new process in each round, so that this process does not have too
         // many open files.
         sides.restart_bare().await;
-        let mut baseline = ConnectedDevices::open(sides.baseline("/ack"), warm).await;
-        let mut tungstenite = ConnectedDevices::open(sides.tungstenite("/ack"), warm).await;
+        let mut baseline = open(sides.baseline("/ack"), warm).await;
+        let mut tungstenite = open(sides.tungstenite("/ack"), warm).await;
         connects.push(Round {
-            baseline: baseline.connect_all(connecting_users).await,
-            tungstenite: tungstenite.connect_all(connecting_users).await,
-            measured: measured.connect_all(connecting_users).await,
+            baseline: connect_users(&mut baseline, connecting_users).await,
+            tungstenite: connect_users(&mut tungstenite, connecting_users).await,
+            measured: connect_users(&mut measured, connecting_users).await,
         });
         tokio::time::sleep(SETTLE_TIME).await;
         memory.push(Round {
-            baseline: baseline.memory_each(),
-            tungstenite: tungstenite.memory_each(),
-            measured: measured.memory_each(),
+            baseline: baseline.1.memory_each(),
+            tungstenite: tungstenite.1.memory_each(),
+            measured: measured.1.memory_each(),
         });
     }
     findings(&connects, &memory)
@@ -84,44 +84,62 @@ fn findings(connects: &[Round<f64>], memory: &[Round<f64>]) -> Vec<Finding> {
     ]
 }
 
+type ConnectedSide = (Side, ConnectedDevices);
+
+/// Connects the first devices of a side.
+async fn open(side: Side, warm: &[SignedInUser]) -> ConnectedSide {
+    let connect = async |number: usize| Device::connect(side, number, &warm[number]).await;
+    (side, ConnectedDevices::open(side.process, connect).await)
+}
+
+/// Connects one more device for each user, and returns the CPU time of each, in microseconds.
+async fn connect_users((side, devices): &mut ConnectedSide, users: &[SignedInUser]) -> f64 {
+    let first = devices.devices.len();
+    let connect =
+        async |number: usize| Device::connect(*side, number, &users[number - first]).await;
+    devices.connect_all(users.len(), connect).await
+}
+
 /// The devices of one side. They stay connected.
-struct ConnectedDevices {
-    side: Side,
+pub(crate) struct ConnectedDevices {
+    process: Process,
     devices: Vec<Device>,
     /// The memory before the devices connected, in KiB.
     before: f64,
 }
 
 impl ConnectedDevices {
-    /// Connects a few devices first, so that nothing that is measured happens for the first time.
-    async fn open(side: Side, warm: &[SignedInUser]) -> Self {
-        let mut connected = Self { side, devices: Vec::new(), before: 0.0 };
-        connected.connect_all(warm).await;
+    /// Connects [`AT_ONCE`] devices first, so that nothing that is measured happens for the first
+    /// time. `connect` connects the device with a number, counted from 0.
+    pub(crate) async fn open(process: Process, connect: impl AsyncFn(usize) -> Device) -> Self {
+        let mut connected = Self { process, devices: Vec::new(), before: 0.0 };
+        connected.connect_all(AT_ONCE, connect).await;
         tokio::time::sleep(SETTLE_TIME).await;
-        connected.before = side.process.private_kib();
+        connected.before = process.private_kib();
         connected
     }
 
-    /// Connects devices, and returns the CPU time of each, in microseconds.
-    async fn connect_all(&mut self, users: &[SignedInUser]) -> f64 {
-        let (side, first) = (self.side, self.devices.len());
-        let ((), cost) = cost(side.process, async {
-            for (batch, users) in users.chunks(AT_ONCE).enumerate() {
-                let first = first + batch * AT_ONCE;
-                let connecting = users
-                    .iter()
-                    .enumerate()
-                    .map(|(place, user)| Device::connect(side, first + place, user));
+    /// Connects further devices, and returns the CPU time of each, in microseconds.
+    pub(crate) async fn connect_all(
+        &mut self,
+        count: usize,
+        connect: impl AsyncFn(usize) -> Device,
+    ) -> f64 {
+        let end = self.devices.len() + count;
+        let ((), cost) = cost(self.process, async {
+            while self.devices.len() < end {
+                let first = self.devices.len();
+                let connecting = (first..end.min(first + AT_ONCE)).map(|number| connect(number));
                 self.devices.extend(futures_util::future::join_all(connecting).await);
             }
         })
         .await;
-        cost.micros_each(users.len() as u64)
+        cost.micros_each(count as u64)
     }
 
     /// Returns the memory of each device that was connected after the first few, in KiB.
-    fn memory_each(&self) -> f64 {
+    pub(crate) fn memory_each(&self) -> f64 {
         let since = self.devices.len() - AT_ONCE;
-        (self.side.process.private_kib() - self.before) / since as f64
+        (self.process.private_kib() - self.before) / since as f64
     }
 }

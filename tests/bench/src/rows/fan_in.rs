@@ -13,9 +13,10 @@ use crate::report::{Finding, Judged, Round, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Cost, Side, Sides, cost};
 use crate::subscribers::Subscribers;
+use crate::system::Process;
 
 /// The text of the last status, which marks the end of the updates.
-const MARK: &str = "the last one";
+pub(crate) const MARK: &str = "the last one";
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let sides = Sides::start().await;
@@ -23,10 +24,9 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let application = sides.server.application(&owner).await;
     let users =
         clients::sign_in_users(&sides.server, &application, "user", scale.connections + 1).await;
-    let mut baseline = FanInSide::open(sides.baseline("/publish"), &users, &application).await;
-    let mut tungstenite =
-        FanInSide::open(sides.tungstenite("/publish"), &users, &application).await;
-    let mut measured = FanInSide::open(sides.measured(), &users, &application).await;
+    let mut baseline = open(sides.baseline("/publish"), &users, &application).await;
+    let mut tungstenite = open(sides.tungstenite("/publish"), &users, &application).await;
+    let mut measured = open(sides.measured(), &users, &application).await;
     let (mut at_once, mut spread) = (Vec::new(), Vec::new());
     for _ in 0..scale.rounds {
         for (pace, rounds) in [(Pace::Answered, &mut at_once), (Pace::Spread, &mut spread)] {
@@ -98,7 +98,7 @@ fn findings_spread(rounds: &[Round<FanInRound>]) -> Vec<Finding> {
 
 /// The time between two reports.
 #[derive(Debug, Clone, Copy)]
-enum Pace {
+pub(crate) enum Pace {
     /// Each device reports as soon as it was answered.
     Answered,
     /// The devices report in turn, one each [`DISTANCE`].
@@ -108,34 +108,48 @@ enum Pace {
 /// The time between the reports of two devices.
 const DISTANCE: Duration = Duration::from_micros(50);
 
+/// Connects the devices of one side, and the one socket.
+async fn open(side: Side, users: &[SignedInUser], application: &Application) -> FanInSide {
+    let devices = clients::devices(side, users).await;
+    let mut subscriber = Subscribers::default();
+    subscriber.grow_to(side, 1, application, MARK).await;
+    FanInSide::of(side.process, devices, subscriber, !side.is_bare)
+}
+
 /// The devices of one side, and the one socket.
-struct FanInSide {
-    side: Side,
+pub(crate) struct FanInSide {
+    process: Process,
     devices: Vec<Device>,
     last: Device,
     subscriber: Subscribers,
+    /// Set for the real server, which may leave out a status that is no longer the newest.
+    is_merging: bool,
 }
 
-struct FanInRound {
+pub(crate) struct FanInRound {
     reported: u64,
-    received: u64,
+    pub(crate) received: u64,
     /// The number of updates received only after the last OK.
     backlog: u64,
-    cost: Cost,
+    pub(crate) cost: Cost,
 }
 
 impl FanInSide {
-    async fn open(side: Side, users: &[SignedInUser], application: &Application) -> Self {
-        let mut devices = clients::devices(side, users).await;
+    /// Uses connected devices. The last one marks the end of a round, if updates are merged.
+    pub(crate) fn of(
+        process: Process,
+        mut devices: Vec<Device>,
+        subscriber: Subscribers,
+        is_merging: bool,
+    ) -> Self {
         let last = devices.pop().unwrap();
-        let mut subscriber = Subscribers::new(side);
-        subscriber.grow_to(1, application, MARK).await;
-        Self { side, devices, last, subscriber }
+        Self { process, devices, last, subscriber, is_merging }
     }
 
-    async fn run_round(&mut self, time: Duration, pace: Pace) -> FanInRound {
+    /// Lets the devices report at this pace.
+    pub(crate) async fn run_round(&mut self, time: Duration, pace: Pace) -> FanInRound {
         let before = self.subscriber.received();
-        let ((reported, in_time), cost) = cost(self.side.process, async {
+        let ((reported, in_time), cost) = cost(self.process, async {
             let reported = match pace {
                 Pace::Answered => self.report(Instant::now() + time).await,
                 Pace::Spread => self.report_in_turn(time).await,
@@ -180,10 +194,10 @@ impl FanInSide {
         reported.into()
     }
 
-    /// Waits until all updates were received: for the bare servers their number, for the real
-    /// server all before a last one with a mark.
+    /// Waits until all updates were received: for a server that merges them all before a last one
+    /// with a mark, for others their number.
     async fn wait_for_all(&mut self, all: u64) {
-        if self.side.is_bare {
+        if !self.is_merging {
             while self.subscriber.received() < all {
                 tokio::task::yield_now().await;
             }

@@ -10,9 +10,10 @@ use crate::report::{Finding, Judged, Round, Thresholds, p99};
 use crate::scale::Scale;
 use crate::sides::{Cost, Side, Sides, cost};
 use crate::subscribers::Subscribers;
+use crate::system::Process;
 
 /// The number of users whose statuses are in flight at once.
-const BURST: usize = 20;
+pub(crate) const BURST: usize = 20;
 /// The number of users and of sockets in the burst whose last delivery is timed. It is small, so
 /// that the CPU is not the bottleneck.
 const SMALL: usize = 10;
@@ -23,9 +24,9 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let application = sides.server.application(&owner).await;
     let users = clients::sign_in_users(&sides.server, &application, "user", BURST).await;
     let mut fan_out = FanOutSides(Round {
-        baseline: FanOutSide::open(sides.baseline("/publish"), &users).await,
-        tungstenite: FanOutSide::open(sides.tungstenite("/publish"), &users).await,
-        measured: FanOutSide::open(sides.measured(), &users).await,
+        baseline: open(sides.baseline("/publish"), &users).await,
+        tungstenite: open(sides.tungstenite("/publish"), &users).await,
+        measured: open(sides.measured(), &users).await,
     });
     fan_out.grow_to(SMALL, &application).await;
     let small = fan_out.run_rounds((SMALL, 2 * scale.steps), scale.rounds).await;
@@ -75,14 +76,14 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
 }
 
 /// All sides.
-struct FanOutSides(Round<FanOutSide>);
+struct FanOutSides(Round<(Side, FanOutSide)>);
 
 impl FanOutSides {
     /// Opens sockets until each side has so many.
     async fn grow_to(&mut self, sockets: usize, application: &Application) {
         let Round { baseline, tungstenite, measured } = &mut self.0;
-        for side in [baseline, tungstenite, measured] {
-            side.subscribers.grow_to(sockets, application, "nothing").await;
+        for (side, fan_out) in [baseline, tungstenite, measured] {
+            fan_out.subscribers.grow_to(*side, sockets, application, "nothing").await;
         }
     }
 
@@ -91,43 +92,42 @@ impl FanOutSides {
         let mut found = Vec::new();
         for _ in 0..rounds {
             found.push(Round {
-                baseline: self.0.baseline.run_round(load).await,
-                tungstenite: self.0.tungstenite.run_round(load).await,
-                measured: self.0.measured.run_round(load).await,
+                baseline: self.0.baseline.1.run_round(load).await,
+                tungstenite: self.0.tungstenite.1.run_round(load).await,
+                measured: self.0.measured.1.run_round(load).await,
             });
         }
         found
     }
 }
 
-/// The devices and the sockets of one side.
-struct FanOutSide {
-    side: Side,
-    devices: Vec<Device>,
-    subscribers: Subscribers,
+/// Connects the devices of one side.
+async fn open(side: Side, users: &[SignedInUser]) -> (Side, FanOutSide) {
+    let devices = clients::devices(side, users).await;
+    (side, FanOutSide { process: side.process, devices, subscribers: Subscribers::default() })
 }
 
-struct FanOutRound {
-    deliveries: u64,
-    cost: Cost,
+/// The devices and the sockets of one side.
+pub(crate) struct FanOutSide {
+    pub(crate) process: Process,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) subscribers: Subscribers,
+}
+
+pub(crate) struct FanOutRound {
+    pub(crate) deliveries: u64,
+    pub(crate) cost: Cost,
     /// The 99th percentile of the time until the last delivery of a step, in milliseconds.
     p99: f64,
 }
 
 impl FanOutSide {
-    async fn open(side: Side, users: &[SignedInUser]) -> Self {
-        Self {
-            side,
-            devices: clients::devices(side, users).await,
-            subscribers: Subscribers::new(side),
-        }
-    }
-
-    async fn run_round(&mut self, (users, steps): (usize, usize)) -> FanOutRound {
+    /// Lets this number of devices report at once, as often as there are steps.
+    pub(crate) async fn run_round(&mut self, (users, steps): (usize, usize)) -> FanOutRound {
         let deliveries_each = (users * self.subscribers.sockets()) as u64;
         let before = self.subscribers.received();
         let mut millis = Vec::with_capacity(steps);
-        let ((), cost) = cost(self.side.process, async {
+        let ((), cost) = cost(self.process, async {
             for _ in 0..steps {
                 let begun = Instant::now();
                 self.subscribers.expect(deliveries_each);

@@ -14,6 +14,7 @@ use crate::http_wire::{HttpWire, request};
 use crate::report::{Finding, Judged, Pair, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Side, cost, start_server, unlimited};
+use crate::system::Process;
 
 /// The number of connections for each of the scale's, with one call in flight each: 20 in a full
 /// run.
@@ -34,7 +35,7 @@ struct CallKind {
 }
 
 /// Requests that are made in turn.
-struct Calls {
+pub(crate) struct Calls {
     requests: Arc<[Vec<u8>]>,
     next: Arc<AtomicUsize>,
     /// The maximum number of calls in all rounds.
@@ -43,9 +44,14 @@ struct Calls {
 
 impl Calls {
     /// `each` is the maximum number of calls with each request in all rounds.
-    fn of(requests: Vec<Vec<u8>>, each: Option<usize>) -> Self {
+    pub(crate) fn of(requests: Vec<Vec<u8>>, each: Option<usize>) -> Self {
         let limit = each.map(|each| each * requests.len());
         Self { requests: requests.into(), next: Arc::default(), limit }
+    }
+
+    /// Returns the number of calls that were made.
+    pub(crate) fn made(&self) -> u64 {
+        self.next.load(Ordering::Relaxed) as u64
     }
 }
 
@@ -65,9 +71,11 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         let most = calls.limit.map_or(usize::MAX, |limit| limit / (scale.rounds + 1));
         let mut rounds = Vec::new();
         for _ in 0..=scale.rounds {
-            let baseline = run_round(side, &mut wires, &nothing, (usize::MAX, scale.round / 4));
+            let baseline =
+                run_round(side.process, &mut wires, &nothing, (usize::MAX, scale.round / 4));
             let baseline = baseline.await;
-            let measured = run_round(side, &mut wires, &calls, (most, scale.round / 2)).await;
+            let measured =
+                run_round(side.process, &mut wires, &calls, (most, scale.round / 2)).await;
             rounds.push(Pair::new(baseline, measured / items as f64));
         }
         // A first round is not counted.
@@ -129,8 +137,8 @@ fn kinds(application: &Application, users: &[SignedInUser]) -> Vec<CallKind> {
 
 /// Makes calls at all connections until the time is over or the number is reached. Returns the
 /// server's CPU time of each call, in microseconds.
-async fn run_round(
-    side: Side,
+pub(crate) async fn run_round(
+    process: Process,
     wires: &mut Vec<HttpWire>,
     calls: &Calls,
     (most, time): (usize, Duration),
@@ -149,7 +157,7 @@ async fn run_round(
             wire
         });
     }
-    let ((), cost) = cost(side.process, async {
+    let ((), cost) = cost(process, async {
         while let Some(done) = tasks.join_next().await {
             wires.push(done.unwrap());
         }

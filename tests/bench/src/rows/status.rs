@@ -8,6 +8,7 @@ use crate::clients::{self, Device, SignedInUser};
 use crate::report::{Finding, Judged, Round, Thresholds, p99};
 use crate::scale::Scale;
 use crate::sides::{Cost, Side, Sides, cost};
+use crate::system::Process;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let sides = Sides::start().await;
@@ -15,9 +16,9 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let application = sides.server.application(&owner).await;
     let users =
         clients::sign_in_users(&sides.server, &application, "user", scale.connections).await;
-    let mut baseline = StatusSide::open(sides.baseline("/ack"), &users).await;
-    let mut tungstenite = StatusSide::open(sides.tungstenite("/ack"), &users).await;
-    let mut measured = StatusSide::open(sides.measured(), &users).await;
+    let mut baseline = open(sides.baseline("/ack"), &users).await;
+    let mut tungstenite = open(sides.tungstenite("/ack"), &users).await;
+    let mut measured = open(sides.measured(), &users).await;
     // A first round that is not counted.
     for side in [&mut baseline, &mut tungstenite, &mut measured] {
         side.run_round(scale.round / 4).await;
@@ -60,29 +61,31 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// Connections of one side.
-struct StatusSide {
-    side: Side,
-    devices: Vec<Device>,
+/// Connects the devices of one side.
+async fn open(side: Side, users: &[SignedInUser]) -> StatusSide {
+    StatusSide { process: side.process, devices: clients::devices(side, users).await }
 }
 
-struct StatusRound {
-    operations: u64,
-    cost: Cost,
+/// Connections of one side.
+pub(crate) struct StatusSide {
+    pub(crate) process: Process,
+    pub(crate) devices: Vec<Device>,
+}
+
+pub(crate) struct StatusRound {
+    pub(crate) operations: u64,
+    pub(crate) cost: Cost,
     p99: f64,
 }
 
 impl StatusSide {
-    async fn open(side: Side, users: &[SignedInUser]) -> Self {
-        Self { side, devices: clients::devices(side, users).await }
-    }
-
-    async fn run_round(&mut self, time: Duration) -> StatusRound {
+    /// Lets each device report as soon as its last report was answered.
+    pub(crate) async fn run_round(&mut self, time: Duration) -> StatusRound {
         let until = Instant::now() + time;
         let mut tasks: JoinSet<_> =
             self.devices.drain(..).map(|it| report_until(it, until)).collect();
         let mut micros = Vec::new();
-        let ((), cost) = cost(self.side.process, async {
+        let ((), cost) = cost(self.process, async {
             while let Some(done) = tasks.join_next().await {
                 let (device, mut latencies) = done.unwrap();
                 self.devices.push(device);

@@ -56,8 +56,8 @@ impl ChangingUsers {
         let mut followers = Vec::new();
         for side in &sides {
             for application in &applications {
-                let mut follower = Subscribers::new(*side);
-                follower.open_one(application).await;
+                let mut follower = Subscribers::default();
+                follower.open_one(*side, application).await;
                 followers.push(follower);
             }
         }
