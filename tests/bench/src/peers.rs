@@ -12,11 +12,15 @@ mod uwebsockets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::scale::Scale;
 
 use group::Programs;
 use table::PeerTable;
+
+/// The maximum duration of a group of rows. It is long because a slow machine is no failure.
+const ROW_LIMIT: Duration = Duration::from_mins(15);
 
 pub(crate) const USAGE: &str =
     "presence-bench peers --centrifugo FILE --uwebsockets FOLDER [--json FILE] [--smoke]";
@@ -29,16 +33,21 @@ pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
     };
     let (programs, scale) = (&options.programs, &options.scale);
     let mut table = PeerTable::new(programs.versions().await);
-    table.add(loads::status(programs, scale).await);
-    table.add(loads::fan_in(programs, scale).await);
-    table.add(loads::fan_out(programs, scale).await);
-    table.add(connections::measure(programs, scale).await);
-    table.add(loads::notify(programs, scale).await);
+    table.add(in_time(loads::status(programs, scale)).await);
+    table.add(in_time(loads::fan_in(programs, scale)).await);
+    table.add(in_time(loads::fan_out(programs, scale)).await);
+    table.add(in_time(connections::measure(programs, scale)).await);
+    table.add(in_time(loads::notify(programs, scale)).await);
     table.print();
     if let Some(file) = options.json {
         std::fs::write(file, table.to_json() + "\n").unwrap();
     }
     ExitCode::SUCCESS
+}
+
+/// Fails if a row does not end, for example since a server has closed a follower's socket.
+async fn in_time<T>(row: impl Future<Output = T>) -> T {
+    tokio::time::timeout(ROW_LIMIT, row).await.unwrap_or_else(|_| panic!("a row does not end"))
 }
 
 /// The programs to compare with, and the place of the results.

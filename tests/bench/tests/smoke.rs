@@ -103,6 +103,17 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
 }
 
 #[test]
+fn the_comparison_with_peers_names_the_programs_that_it_needs() {
+    let bench = || Command::new(env!("CARGO_BIN_EXE_presence-bench"));
+    for arguments in [&["peers"][..], &["peers", "--centrifugo", "file"], &["peers", "nonsense"]] {
+        let run = bench().args(arguments).output().unwrap();
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}");
+        let output = String::from_utf8_lossy(&run.stderr);
+        assert!(output.contains("--centrifugo FILE --uwebsockets FOLDER"), "{output}");
+    }
+}
+
+#[test]
 fn an_unknown_row_is_reported_with_the_known_rows() {
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench")).arg("nonsense").output().unwrap();
     assert_eq!(run.status.code(), Some(2));

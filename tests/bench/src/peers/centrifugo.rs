@@ -33,14 +33,14 @@ static TEXTS: PeerTexts = PeerTexts {
 };
 
 /// A running server.
-pub(crate) struct Centrifugo {
+pub(crate) struct CentrifugoPeer {
     server: ChildServer,
     key: hmac::Key,
     api_key: String,
     _settings: TempDir,
 }
 
-impl Centrifugo {
+impl CentrifugoPeer {
     /// Starts the program on a free port.
     pub(crate) async fn start(program: &Path) -> Self {
         let settings: Value = serde_json::from_str(SETTINGS).unwrap();
@@ -78,7 +78,7 @@ impl Centrifugo {
     }
 }
 
-impl Peer for Centrifugo {
+impl Peer for CentrifugoPeer {
     fn address(&self) -> SocketAddr {
         self.server.address
     }

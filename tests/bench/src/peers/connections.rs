@@ -3,12 +3,12 @@
 use super::group::{Programs, in_turn};
 use super::peer::Peer;
 use super::table::PeerFinding;
-use crate::rows::devices::{AT_ONCE, ConnectedDevices, SETTLE_TIME};
+use crate::rows::devices::{ConnectedDevices, SETTLE_TIME};
 use crate::scale::Scale;
 use crate::system::allow_open_files;
 
 /// The part of the scale's arrivals that connect in a round. All sockets of the three servers are
-/// open at the end: 15,000 in a full run.
+/// open at the end: 18,000 in a full run.
 const ARRIVALS_DIVISOR: usize = 2;
 
 /// A server, and the users who are connected to it.
@@ -18,9 +18,8 @@ struct PeerConnections<'peer> {
 }
 
 impl<'peer> PeerConnections<'peer> {
-    async fn open(peer: &'peer dyn Peer) -> Self {
-        let connect = async |number| peer.connect_user(number).await;
-        Self { peer, users: ConnectedDevices::open(peer.process(), connect).await }
+    fn of(peer: &'peer dyn Peer) -> Self {
+        Self { peer, users: ConnectedDevices::none(peer.process()) }
     }
 
     /// Connects further users, and returns the CPU time of each, in microseconds.
@@ -33,19 +32,17 @@ impl<'peer> PeerConnections<'peer> {
 pub(crate) async fn measure(programs: &Programs, scale: &Scale) -> Vec<PeerFinding> {
     let arrivals = scale.arrivals / ARRIVALS_DIVISOR;
     // A first round is not counted.
-    let users = AT_ONCE + (scale.rounds + 1) * arrivals;
+    let users = (scale.rounds + 1) * arrivals;
     allow_open_files(3 * users as u64 + 1_000);
     let peers = programs.start(users).await;
-    let [first, second, third] = &peers;
-    let mut sides = [
-        PeerConnections::open(&**first).await,
-        PeerConnections::open(&**second).await,
-        PeerConnections::open(&**third).await,
-    ];
+    // The memory is measured from a server that is ready and has nothing to do.
+    tokio::time::sleep(SETTLE_TIME).await;
+    let mut sides = peers.each_ref().map(|peer| PeerConnections::of(&**peer));
     let connects =
         in_turn(&mut sides, scale.rounds, async |side| side.connect(arrivals).await).await;
     tokio::time::sleep(SETTLE_TIME).await;
-    let memory = sides.map(|side| side.users.memory_each());
+    let memory_each = sides.each_ref().map(|side| side.users.memory_each());
+    let memory = peers.each_ref().map(|peer| peer.process().private_kib() / 1024.0);
     vec![
         PeerFinding {
             what: "connect, handshake, first status",
@@ -55,6 +52,11 @@ pub(crate) async fn measure(programs: &Programs, scale: &Scale) -> Vec<PeerFindi
         PeerFinding {
             what: "a connected user who is idle",
             unit: "KiB of private memory",
+            rounds: vec![memory_each],
+        },
+        PeerFinding {
+            what: "the server with all users connected",
+            unit: "MiB of private memory",
             rounds: vec![memory],
         },
     ]

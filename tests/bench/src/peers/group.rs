@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::centrifugo::Centrifugo;
+use super::centrifugo::CentrifugoPeer;
 use super::peer::Peer;
-use super::presence::Presence;
-use super::uwebsockets::UWebSockets;
+use super::presence::PresencePeer;
+use super::uwebsockets::UWebSocketsPeer;
 
 /// The names of the servers, in the order of all arrays.
 pub(crate) const NAMES: [&str; 3] = ["Presence", "Centrifugo", "uWebSockets.js"];
@@ -25,9 +25,9 @@ impl Programs {
     /// Starts all three anew. Presence has so many users.
     pub(crate) async fn start(&self, users: usize) -> [Box<dyn Peer>; 3] {
         [
-            Box::new(Presence::start(users).await),
-            Box::new(Centrifugo::start(&self.centrifugo).await),
-            Box::new(UWebSockets::start(&self.uwebsockets).await),
+            Box::new(PresencePeer::start(users).await),
+            Box::new(CentrifugoPeer::start(&self.centrifugo).await),
+            Box::new(UWebSocketsPeer::start(&self.uwebsockets).await),
         ]
     }
 

@@ -15,7 +15,7 @@ use crate::system::Process;
 /// The number of HTTP connections, with one notification in flight each.
 const SENDERS: usize = 20;
 
-/// Measures a status until its OK, that nobody follows.
+/// Measures a status until its OK, without a follower.
 pub(crate) async fn status(programs: &Programs, scale: &Scale) -> Vec<PeerFinding> {
     let peers = programs.start(scale.connections).await;
     let open = async |peer: &dyn Peer| StatusSide {

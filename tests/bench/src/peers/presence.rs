@@ -21,13 +21,13 @@ static TEXTS: PeerTexts = PeerTexts {
 const OK: &str = r#"{"result":"OK"}"#;
 
 /// A running server.
-pub(crate) struct Presence {
+pub(crate) struct PresencePeer {
     server: Server,
     application: Application,
     users: Vec<SignedInUser>,
 }
 
-impl Presence {
+impl PresencePeer {
     /// Starts a server, and signs users in.
     pub(crate) async fn start(users: usize) -> Self {
         let mut server = start_server(unlimited().with("app-notify-burst", 1_000_000)).await;
@@ -40,7 +40,7 @@ impl Presence {
     }
 }
 
-impl Peer for Presence {
+impl Peer for PresencePeer {
     fn address(&self) -> SocketAddr {
         self.server.address()
     }

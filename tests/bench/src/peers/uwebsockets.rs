@@ -21,9 +21,9 @@ static TEXTS: PeerTexts = PeerTexts {
 const OK: &str = r#"{"result":"OK"}"#;
 
 /// A running server.
-pub(crate) struct UWebSockets(ChildServer);
+pub(crate) struct UWebSocketsPeer(ChildServer);
 
-impl UWebSockets {
+impl UWebSocketsPeer {
     /// Starts the server in a folder that has its packages.
     pub(crate) async fn start(folder: &Path) -> Self {
         let mut command = child_command("node");
@@ -32,7 +32,7 @@ impl UWebSockets {
     }
 }
 
-impl Peer for UWebSockets {
+impl Peer for UWebSocketsPeer {
     fn address(&self) -> SocketAddr {
         self.0.address
     }

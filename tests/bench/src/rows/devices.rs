@@ -10,7 +10,7 @@ use crate::sides::{Side, Sides, cost};
 use crate::system::{Process, allow_open_files};
 
 /// The number of devices that connect at once.
-pub(crate) const AT_ONCE: usize = 50;
+const AT_ONCE: usize = 50;
 /// The time until the memory that connecting needed is released.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
@@ -104,22 +104,28 @@ async fn connect_users((side, devices): &mut ConnectedSide, users: &[SignedInUse
 pub(crate) struct ConnectedDevices {
     process: Process,
     devices: Vec<Device>,
-    /// The memory before the devices connected, in KiB.
-    before: f64,
+    /// The number of devices that were connected first, and the memory then, in KiB.
+    before: (usize, f64),
 }
 
 impl ConnectedDevices {
+    /// Measures the memory of a server without a device.
+    pub(crate) fn none(process: Process) -> Self {
+        Self { process, devices: Vec::new(), before: (0, process.private_kib()) }
+    }
+
     /// Connects [`AT_ONCE`] devices first, so that nothing that is measured happens for the first
-    /// time. `connect` connects the device with a number, counted from 0.
-    pub(crate) async fn open(process: Process, connect: impl AsyncFn(usize) -> Device) -> Self {
-        let mut connected = Self { process, devices: Vec::new(), before: 0.0 };
+    /// time.
+    async fn open(process: Process, connect: impl AsyncFn(usize) -> Device) -> Self {
+        let mut connected = Self::none(process);
         connected.connect_all(AT_ONCE, connect).await;
         tokio::time::sleep(SETTLE_TIME).await;
-        connected.before = process.private_kib();
+        connected.before = (connected.devices.len(), process.private_kib());
         connected
     }
 
-    /// Connects further devices, and returns the CPU time of each, in microseconds.
+    /// Connects further devices, and returns the CPU time of each, in microseconds. `connect`
+    /// connects the device with a number, counted from 0.
     pub(crate) async fn connect_all(
         &mut self,
         count: usize,
@@ -139,7 +145,7 @@ impl ConnectedDevices {
 
     /// Returns the memory of each device that was connected after the first few, in KiB.
     pub(crate) fn memory_each(&self) -> f64 {
-        let since = self.devices.len() - AT_ONCE;
-        (self.process.private_kib() - self.before) / since as f64
+        let (first, before) = self.before;
+        (self.process.private_kib() - before) / (self.devices.len() - first) as f64
     }
 }
