@@ -7,6 +7,9 @@ use crate::subscribers::Subscribers;
 use crate::system::Process;
 use crate::wire::{Wire, frame};
 
+/// Texts of which a refusal contains one.
+const REFUSALS: [&str; 2] = [r#""error":"#, r#""KO""#];
+
 /// A running server that is compared.
 pub(crate) trait Peer {
     fn address(&self) -> SocketAddr;
@@ -46,7 +49,7 @@ pub(crate) struct Handshake {
     pub(crate) head: &'static str,
     /// The text to send, if there is one.
     pub(crate) hello: Option<String>,
-    /// Texts that the answers contain, one after another.
+    /// Texts that further answers contain, one after another.
     pub(crate) answers: &'static [&'static str],
 }
 
@@ -95,9 +98,21 @@ impl dyn Peer + '_ {
             wire.send(&frame(&hello)).await;
         }
         for expected in answers {
-            let text = String::from_utf8_lossy(wire.text().await);
-            assert!(text.contains(expected), "the handshake of {path} was answered with: {text}");
+            expect(&mut wire, expected).await;
         }
         wire
+    }
+}
+
+/// Waits for a text that contains this one. A text before it may answer another part of the
+/// handshake: Centrifugo sends the answers to one frame in one frame or in two.
+async fn expect(wire: &mut Wire, expected: &str) {
+    loop {
+        let text = String::from_utf8_lossy(wire.text().await);
+        if text.contains(expected) {
+            return;
+        }
+        let is_refusal = REFUSALS.iter().any(|refusal| text.contains(refusal));
+        assert!(!is_refusal, "a handshake was answered with: {text}");
     }
 }
