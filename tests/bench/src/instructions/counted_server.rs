@@ -84,7 +84,7 @@ impl CountedServer {
 
 /// Returns options for a server that is slow, and whose periodic tasks do not run meanwhile.
 fn options() -> ServerOptions {
-    ["settle-seconds", "database-seconds", "hello-seconds"]
+    ["settle-seconds", "database-seconds", "hello-seconds", "request-seconds"]
         .into_iter()
-        .fold(unlimited(), |options, time| options.with(time, 60))
+        .fold(unlimited(), |options, time| options.with(time, 600))
 }
