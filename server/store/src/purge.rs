@@ -3,9 +3,7 @@
 
 use presence_core::UnixMillis;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
 
 use crate::error::StoreError;
 use crate::rows::time_to_column;
@@ -37,16 +35,17 @@ impl Store {
         expires_at: E::Column,
         now: UnixMillis,
     ) -> Result<u64, StoreError> {
-        let key: Vec<E::Column> =
-            E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
+        // The place of a row. By a key of two columns, SQLite looks at all rows that have the first
+        // in common.
+        let place = Expr::col(if self.live().is_some() { "ctid" } else { "rowid" });
         let expired = E::find()
             .select_only()
-            .columns(key.iter().copied())
+            .expr(place.clone())
             .filter(expires_at.lte(time_to_column(now)))
             .limit(MAX_ROWS)
             .into_query();
-        let key = Expr::tuple(key.into_iter().map(Expr::col));
-        let deleted = E::delete_many().filter(key.in_subquery(expired)).exec(self.write()).await?;
+        let deleted =
+            E::delete_many().filter(place.in_subquery(expired)).exec(self.write()).await?;
         Ok(deleted.rows_affected)
     }
 }

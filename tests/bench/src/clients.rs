@@ -84,6 +84,11 @@ impl Device {
         self.expect_ok().await;
     }
 
+    /// Breaks the connection. The user keeps the presence for the grace time.
+    pub(crate) fn lose(self) {
+        self.wire.reset();
+    }
+
     pub(crate) async fn expect_ok(&mut self) {
         let answer = self.wire.text().await;
         assert!(answer == self.ok, "refused: {}", String::from_utf8_lossy(answer));

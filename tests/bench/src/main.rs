@@ -19,6 +19,7 @@
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
 
 mod correctness;
+mod curves;
 mod instructions;
 mod peers;
 mod rows;
@@ -68,6 +69,9 @@ fn main() -> ExitCode {
     if let ["correctness", arguments @ ..] = &arguments[..] {
         return runtime.block_on(correctness::run(arguments));
     }
+    if let ["curves", arguments @ ..] = &arguments[..] {
+        return runtime.block_on(curves::run(arguments));
+    }
     if let ["instructions", arguments @ ..] = &arguments[..] {
         return runtime.block_on(instructions::run(arguments));
     }
@@ -76,8 +80,8 @@ fn main() -> ExitCode {
     }
     let Some(options) = BenchOptions::of(&arguments) else {
         let rows = Row::list();
-        let others = [correctness::USAGE, instructions::USAGE, peers::USAGE].join("\n       ");
-        eprintln!("usage: {USAGE}\n       {others}");
+        let others = [correctness::USAGE, curves::USAGE, instructions::USAGE, peers::USAGE];
+        eprintln!("usage: {USAGE}\n       {}", others.join("\n       "));
         eprintln!("rows, or `all` for all but the last three:\n{rows}");
         return ExitCode::from(2);
     };

@@ -106,14 +106,21 @@ pub(crate) async fn open(side: Side, number: usize, application: &Application) -
     if side.is_bare {
         return Wire::open(side.address, "/app", number, "").await;
     }
-    let path = format!("/myapps/{}", application.appid);
-    let head = "sec-websocket-protocol: presence.v1\r\n";
-    let mut wire = Wire::open(side.address, &path, number, head).await;
-    let auth = json!({"action": "auth", "token": application.api_key}).to_string();
-    let answer = wire.ask(&frame(&auth)).await;
-    assert!(answer.starts_with(br#"{"action":"auth","result":"OK""#), "the key was refused");
+    let mut wire = open_with_key(side, number, (&application.appid, &application.api_key)).await;
     let snapshot = wire.text().await;
     assert!(snapshot.starts_with(br#"{"snapshot":true"#), "no snapshot came");
+    wire
+}
+
+/// Opens a socket of a real server with the id and the key of an Application. The snapshot is not
+/// read yet.
+pub(crate) async fn open_with_key(side: Side, number: usize, (appid, key): (&str, &str)) -> Wire {
+    let path = format!("/myapps/{appid}");
+    let head = "sec-websocket-protocol: presence.v1\r\n";
+    let mut wire = Wire::open(side.address, &path, number, head).await;
+    let auth = json!({"action": "auth", "token": key}).to_string();
+    let answer = wire.ask(&frame(&auth)).await;
+    assert!(answer.starts_with(br#"{"action":"auth","result":"OK""#), "the key was refused");
     wire
 }
 

@@ -90,6 +90,13 @@ pub(crate) fn run_on(half: Half) {
     debug_assert_eq!(sched_getaffinity(Pid::from_raw(0)).ok(), Some(set));
 }
 
+/// Moves this thread, and all processes that it starts from now on, to all cores.
+pub(crate) fn run_on_all_cores() {
+    let mut set = CpuSet::new();
+    (0..online()).for_each(|core| set.set(core).unwrap());
+    sched_setaffinity(Pid::from_raw(0), &set).unwrap();
+}
+
 fn online() -> usize {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     info.lines().filter(|line| line.starts_with("processor")).count()

@@ -79,6 +79,11 @@ impl Wire {
         self.text().await
     }
 
+    /// Breaks the connection, as if the network had failed. Its port is free at once.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     async fn read_more(&mut self) {
         if self.unread.is_empty() {
             self.unread = 0..0;

@@ -102,6 +102,66 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     }
 }
 
+/// The curves that the README describes.
+const CURVES: [&str; 22] = [
+    "users",
+    "idle",
+    "connections",
+    "grants",
+    "grants-told",
+    "applications",
+    "applications-at-once",
+    "snapshot",
+    "snapshot-time",
+    "snapshot-wait",
+    "threads",
+    "threads-one-application",
+    "threads-many-applications",
+    "expiry",
+    "expiry-wait",
+    "purge",
+    "database-change",
+    "database-connect",
+    "database-poll",
+    "database-notify",
+    "database-start",
+    "database-start-time",
+];
+
+#[test]
+fn every_curve_is_measured_at_growing_sizes_and_drawn() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, pictures) =
+        (directory.path().join("curves.json"), directory.path().join("pictures"));
+    let run = Command::new(env!("CARGO_BIN_EXE_presence-bench"))
+        .args(["curves", "--smoke", "--json"])
+        .arg(&file)
+        .arg("--pictures")
+        .arg(&pictures)
+        .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{output}{}", String::from_utf8_lossy(&run.stderr));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let curves = report["curves"].as_array().unwrap();
+    let names: Vec<&str> = curves.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, CURVES);
+    for curve in curves {
+        let name = curve["name"].as_str().unwrap();
+        let points = curve["points"].as_array().unwrap();
+        let sizes: Vec<u64> = points.iter().filter_map(|it| it["size"].as_u64()).collect();
+        assert!(sizes.len() > 1 && sizes.is_sorted_by(|one, other| one < other), "{curve}");
+        for point in points {
+            let rounds = numbers(&point["rounds"]);
+            assert!(!rounds.is_empty() && is_near(&point["cost"], middle(&rounds)), "{curve}");
+        }
+        assert!(output.contains(&format!("| {name}: ")), "{name} is not in the table");
+        let picture = std::fs::read_to_string(pictures.join(format!("{name}.svg"))).unwrap();
+        assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"), "{picture}");
+    }
+}
+
 #[test]
 fn the_comparison_with_peers_names_the_programs_that_it_needs() {
     let bench = || Command::new(env!("CARGO_BIN_EXE_presence-bench"));
