@@ -1,5 +1,4 @@
 //! A gate on the instructions of the hot paths, which do not depend on how busy the machine is.
-#![expect(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 use std::process::Command;
 
