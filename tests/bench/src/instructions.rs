@@ -36,17 +36,9 @@ pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
         let name = path.name();
         let count = least_count(&server, &mut path).await;
         options.keep_dump(&server, name);
-        let ratio = match known.replace(name, count) {
-            Some(before) => {
-                let ratio = count as f64 / before as f64;
-                println!("| {name} | {count} | {before} | {ratio:.3} |");
-                ratio
-            }
-            None => {
-                println!("| {name} | {count} | – | – |");
-                f64::INFINITY
-            }
-        };
+        let before = known.replace(name, count);
+        println!("{}", line(name, count, before));
+        let ratio = before.map_or(f64::INFINITY, |before| count as f64 / before as f64);
         if ratio > 1.0 + known_counts::TOLERANCE {
             grown.push(name);
         }
@@ -56,6 +48,12 @@ pub(crate) async fn run(arguments: &[&str]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     verdict(compares, &grown)
+}
+
+/// Returns a line of the table.
+fn line(name: &str, count: u64, before: Option<u64>) -> String {
+    let Some(before) = before else { return format!("| {name} | {count} | – | – |") };
+    format!("| {name} | {count} | {before} | {:.3} |", count as f64 / before as f64)
 }
 
 /// Returns failure if paths have grown, unless there was nothing to compare them with.
