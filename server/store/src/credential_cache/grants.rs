@@ -1,4 +1,4 @@
-//! The grants that polls have found lately, each valid until one of its user ends.
+//! The grants that polls have found lately. One is valid until a grant of the same user ends.
 
 use std::time::Duration;
 

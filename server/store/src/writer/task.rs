@@ -30,7 +30,7 @@ const GROUP: usize = 1000;
 /// The maximum number of times that the sockets' tasks run before a group is closed.
 const MAX_YIELDS: usize = 16;
 /// The size of the last group from which it pays to wait for further requests.
-const LARGE_GROUP: usize = 4;
+const LARGE_GROUP: usize = 16;
 
 /// The work of a transaction, which counts only once it is committed.
 struct Done {
