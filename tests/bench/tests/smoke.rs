@@ -6,6 +6,8 @@
     reason = "a test panics if it cannot continue"
 )]
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -59,20 +61,27 @@ fn is_near(one: &Value, other: f64) -> bool {
     one.as_f64().is_some_and(|one| (one - other).abs() <= 1e-9 * other.abs().max(1.0))
 }
 
-#[test]
-fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("results.json");
+/// Runs the benchmark with small sizes. Returns what it printed, and the results.
+fn run(mode: &str, directory: &Path, further: &[&OsStr]) -> (String, Value) {
+    let file = directory.join("results.json");
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench"))
-        .args(["all", "--smoke", "--json"])
+        .args([mode, "--smoke", "--json"])
         .arg(&file)
+        .args(further)
         // The server is built first, because the binary beside this program may be an old one.
         .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
         .output()
         .unwrap();
-    let output = String::from_utf8_lossy(&run.stdout);
+    let output = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{output}{}", String::from_utf8_lossy(&run.stderr));
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let report = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    (output, report)
+}
+
+#[test]
+fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
+    let directory = tempfile::tempdir().unwrap();
+    let (output, report) = run("all", directory.path(), &[]);
     let findings = report["findings"].as_array().unwrap();
     let whats: Vec<&str> = findings.iter().map(|it| it["what"].as_str().unwrap()).collect();
     assert_eq!(whats, WHAT);
@@ -131,19 +140,9 @@ const CURVES: [&str; 22] = [
 #[test]
 fn every_curve_is_measured_at_growing_sizes_and_drawn() {
     let directory = tempfile::tempdir().unwrap();
-    let (file, pictures) =
-        (directory.path().join("curves.json"), directory.path().join("pictures"));
-    let run = Command::new(env!("CARGO_BIN_EXE_presence-bench"))
-        .args(["curves", "--smoke", "--json"])
-        .arg(&file)
-        .arg("--pictures")
-        .arg(&pictures)
-        .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "{output}{}", String::from_utf8_lossy(&run.stderr));
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let pictures = directory.path().join("pictures");
+    let (output, report) =
+        run("curves", directory.path(), &["--pictures".as_ref(), pictures.as_os_str()]);
     let curves = report["curves"].as_array().unwrap();
     let names: Vec<&str> = curves.iter().map(|it| it["name"].as_str().unwrap()).collect();
     assert_eq!(names, CURVES);
