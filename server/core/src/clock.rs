@@ -3,6 +3,7 @@
 //! Wall-clock time is [`UnixMillis`]: it can jump, and is for what clients, tables and pages see.
 //! Monotonic time is [`Steady`]: it never goes back, and is for deadlines inside the process.
 
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -52,18 +53,25 @@ pub trait Clock: Send + Sync {
 /// use presence_core::Steady;
 /// let _ = Steady::default() + 2_000;
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Steady(u64);
+// One more than the number of nanoseconds: so an `Option` of it needs no more memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Steady(NonZeroU64);
+
+impl Default for Steady {
+    fn default() -> Self {
+        Self::from_start(Duration::ZERO)
+    }
+}
 
 impl Steady {
     /// Returns the time at which a clock has run for `elapsed`.
     pub fn from_start(elapsed: Duration) -> Self {
-        Self(whole_nanos(elapsed))
+        Self(NonZeroU64::MIN.saturating_add(whole_nanos(elapsed)))
     }
 
     /// Returns the time since the start of the clock.
     pub const fn since_start(self) -> Duration {
-        Duration::from_nanos(self.0)
+        Duration::from_nanos(self.0.get() - 1)
     }
 }
 
@@ -85,7 +93,7 @@ impl Sub for Steady {
 
     /// Returns the time from `earlier` to this, zero if `earlier` is later.
     fn sub(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
@@ -96,7 +104,7 @@ pub use manual::ManualClock;
 mod manual {
     use std::sync::{Mutex, PoisonError};
 
-    use super::{Clock, Duration, Steady, UnixMillis};
+    use super::{Clock, Duration, NonZeroU64, Steady, UnixMillis};
 
     /// A clock that stands still until a test sets it.
     #[derive(Debug, Default)]
@@ -105,7 +113,7 @@ mod manual {
     impl ManualClock {
         /// Creates a clock with this wall-clock time, and the monotonic time zero.
         pub const fn new(now: UnixMillis) -> Self {
-            Self(Mutex::new((now, Steady(0))))
+            Self(Mutex::new((now, Steady(NonZeroU64::MIN))))
         }
 
         /// Sets the wall-clock time. The monotonic time stays.

@@ -12,6 +12,7 @@
 //! ([`TRACE_TARGET`]).
 
 pub mod checks;
+mod chunked_queue;
 pub mod clock;
 mod ended_devices;
 pub mod expiring_map;

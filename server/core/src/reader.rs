@@ -3,14 +3,15 @@
 //! A reader holds no queue of updates: it holds its position in the log of the stream, so a slow
 //! one costs no more than the pages being sent to it. Updates that it lags behind are coalesced.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
+use hashbrown::HashMap;
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
 use crate::stream::Stream;
 use crate::stream::log::{LogItem, LoggedChange};
-use crate::stream::updates::{update_after, view_of};
+use crate::stream::updates::{shows, update_after};
 use crate::view::View;
 
 /// The maximum number of updates on a page.
@@ -80,6 +81,14 @@ pub struct Reader {
     receipts: VecDeque<Receipt>,
     in_snapshot: bool,
     gap: bool,
+}
+
+/// The changes of one user that a reader has not read.
+struct UnreadChanges<'a> {
+    /// The view that the reader got last.
+    before: &'a View,
+    /// The position of the latest change.
+    latest: u64,
 }
 
 impl Reader {
@@ -203,27 +212,20 @@ impl Reader {
     /// Returns the latest update of each user after the position, in order. Leaves out a user whose
     /// view is again the one that the reader got last.
     fn coalesced_updates(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
-        let mut last_sent: HashMap<Puid, &View> = HashMap::new();
-        let mut latest: HashMap<Puid, u64> = HashMap::new();
+        let mut unread: HashMap<Puid, UnreadChanges<'_>> = HashMap::new();
         for (position, item) in stream.entries_after(self.position) {
             for LoggedChange { update, previous } in item.changes() {
-                last_sent.entry(update.uid).or_insert(previous);
-                latest.insert(update.uid, position);
+                let first = UnreadChanges { before: previous, latest: position };
+                unread.entry(update.uid).or_insert(first).latest = position;
             }
         }
-        let is_repeated = |update: &PresenceUpdate| {
-            let last_sent = last_sent.get(&update.uid);
-            !update.revoked && last_sent.is_some_and(|view| **view == view_of(update))
-        };
         stream
             .entries_after(self.position)
             .flat_map(|(position, item)| item.changes().iter().map(move |it| (position, it)))
-            .filter(|(position, change)| latest.get(&change.update.uid) == Some(position))
-            .map(|(_, change)| &change.update)
-            .filter(|update| !is_repeated(update))
-            .map(|update| match last_sent.get(&update.uid) {
-                Some(before) => update_after(before, update.clone()),
-                None => update.clone(),
+            .filter_map(|(position, LoggedChange { update, .. })| {
+                let UnreadChanges { before, latest } = unread.get(&update.uid)?;
+                let is_repeated = !update.revoked && shows(update, before);
+                (*latest == position && !is_repeated).then(|| update_after(before, update.clone()))
             })
             .collect()
     }

@@ -4,8 +4,7 @@
 //! then all of them together, in the order of ids. So it cannot tell what a device had taken while
 //! the user was hidden from what a device has taken since then.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use presence_protocol::Puid;
 use presence_protocol::app::Receipt;
 

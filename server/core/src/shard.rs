@@ -1,8 +1,10 @@
 //! A shard: the rosters of a part of the users, with the deadlines of their devices.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use crate::clock::Steady;
 use crate::model::UserId;

@@ -9,17 +9,17 @@ pub(crate) mod log;
 pub mod replica;
 pub(crate) mod updates;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use presence_protocol::app::Receipt;
 use presence_protocol::{OfflineCause, PresenceUpdate, Puid, Status, UnixMillis};
 
 use self::log::{LogEntry, LogItem, LoggedChange};
-use self::updates::{
-    COUNTER_BITS, initial_update, into_view, next_update, revoked_update, view_of,
-};
+use self::updates::{COUNTER_BITS, initial_update, into_view, next_update, revoked_update, shows};
+use crate::chunked_queue::ChunkedQueue;
 use crate::clock::Steady;
 pub use crate::receipt_hold::HoldEnd;
 use crate::receipt_hold::ReceiptHolds;
@@ -74,7 +74,7 @@ pub struct Stream {
     table: BTreeMap<Puid, Row>,
     /// The users whose current view is not shown yet.
     held: BTreeSet<Puid>,
-    log: VecDeque<LogEntry>,
+    log: ChunkedQueue<LogEntry>,
     log_bytes: usize,
     retention: Retention,
     /// The users with taken notifications, at most one entry for each grant.
@@ -97,7 +97,7 @@ impl Stream {
             head: 0,
             table: BTreeMap::new(),
             held: BTreeSet::new(),
-            log: VecDeque::new(),
+            log: ChunkedQueue::default(),
             log_bytes: 0,
             retention,
             taken: HashMap::new(),
@@ -216,8 +216,8 @@ impl Stream {
         let changes: Vec<(Puid, View)> = self
             .table
             .iter()
-            .map(|(puid, row)| (*puid, view_of(&row.published), visible_view(row)))
-            .filter(|(_, published, view)| published != view)
+            .map(|(puid, row)| (*puid, &row.published, visible_view(row)))
+            .filter(|(_, published, view)| !shows(published, view))
             .map(|(puid, _, view)| (puid, view))
             .collect();
         let mut appeared = Vec::new();
@@ -351,7 +351,7 @@ impl Stream {
     /// Returns the entries after a position, each with its own position.
     pub(crate) fn entries_after(&self, position: u64) -> impl Iterator<Item = (u64, &LogItem)> {
         let skip = usize::try_from(position.saturating_sub(self.floor())).unwrap_or(usize::MAX);
-        (position + 1..).zip(self.log.iter().skip(skip).map(|entry| &entry.item))
+        (position + 1..).zip(self.log.iter_from(skip).map(|entry| &entry.item))
     }
 
     /// Marks the taken notifications of a visible user as queued, unless receipts of the user are

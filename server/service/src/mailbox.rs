@@ -24,7 +24,7 @@ pub struct Mailbox {
     waker: Arc<SocketWaker>,
     /// The digest of the proof that opened the connection. Its session ends the connection too.
     session: [u8; 32],
-    renewal: Mutex<Renewal>,
+    proofs: Mutex<Proofs>,
     deliveries: Mutex<VecDeque<PendingDelivery>>,
     /// The pending notifications that were loaded, where several servers share presence.
     loaded: Mutex<Loaded>,
@@ -66,22 +66,40 @@ impl Admissions {
     }
 }
 
-/// The proofs that let the connection in, except the first one. Boxed, since most connections have
-/// none.
+/// The proofs that let the connection in.
 #[derive(Debug, Default)]
-struct Renewal {
-    /// The earlier sessions of the device.
-    earlier: Option<Box<Admissions>>,
-    /// The digest of the proof that renewed it last.
-    digest: Option<Box<[u8; 32]>>,
-    /// The generation of the newest proof, if its issuer counts them.
-    generation: Option<Box<CredentialGeneration>>,
-    /// The generation of a proof that renews the connection and is being recorded.
-    expected: Option<Box<CredentialGeneration>>,
+struct Proofs {
     /// The end of the first proof, if it is a session.
     first_session_until: Option<UnixMillis>,
+    /// What there is beside the first session. Boxed, since most connections have nothing more.
+    others: Option<Box<OtherProofs>>,
+}
+
+/// The proofs that let a connection in, except its first session.
+#[derive(Debug, Default)]
+struct OtherProofs {
+    /// The earlier sessions of the device.
+    earlier: Admissions,
+    /// The digest of the proof that renewed the connection last.
+    digest: Option<[u8; 32]>,
+    /// The generation of the newest proof, if its issuer counts them.
+    generation: Option<CredentialGeneration>,
+    /// The generation of a proof that renews the connection and is being recorded.
+    expected: Option<CredentialGeneration>,
     /// The end of the proof that renewed it last, if it is a session.
     last_session_until: Option<UnixMillis>,
+}
+
+impl Proofs {
+    /// Returns the other proofs, to change them.
+    fn others_mut(&mut self) -> &mut OtherProofs {
+        self.others.get_or_insert_default()
+    }
+
+    /// Returns the digest of the proof that renewed the connection last.
+    fn renewed_by(&self) -> Option<[u8; 32]> {
+        self.others.as_ref()?.digest
+    }
 }
 
 impl Mailbox {
@@ -93,7 +111,7 @@ impl Mailbox {
         Self {
             waker,
             session,
-            renewal: Mutex::default(),
+            proofs: Mutex::default(),
             deliveries: Mutex::default(),
             loaded: Mutex::default(),
         }
@@ -101,70 +119,73 @@ impl Mailbox {
 
     /// Sets the generation of the newest proof.
     pub fn set_generation(&self, generation: &CredentialGeneration) {
-        self.renewal().generation = Some(Box::new(generation.clone()));
+        self.proofs().others_mut().generation = Some(generation.clone());
     }
 
     /// Expects a proof with this generation, before the generation is recorded: who sees the
     /// recorded one must not take the connection for an outdated one.
     pub(crate) fn expect_generation(&self, generation: &CredentialGeneration) {
-        self.renewal().expected = Some(Box::new(generation.clone()));
+        self.proofs().others_mut().expected = Some(generation.clone());
     }
 
     /// Ends the expectation. If the generation was recorded, it is that of the newest proof.
     pub(crate) fn end_expectation(&self, is_recorded: bool) {
-        let mut renewal = self.renewal();
-        let expected = renewal.expected.take();
+        let mut proofs = self.proofs();
+        let others = proofs.others_mut();
+        let expected = others.expected.take();
         if is_recorded {
-            renewal.generation = expected.or(renewal.generation.take());
+            others.generation = expected.or(others.generation.take());
         }
     }
 
     /// Records that the connection was renewed with a further proof.
     pub fn renew(&self, session: [u8; 32]) {
         let earlier = {
-            let mut renewal = self.renewal();
-            renewal.last_session_until = None;
-            renewal.digest.replace(Box::new(session))
+            let mut proofs = self.proofs();
+            let others = proofs.others_mut();
+            others.last_session_until = None;
+            others.digest.replace(session)
         };
         if let Some(earlier) = earlier {
-            self.admit(&Admissions(vec![*earlier]));
+            self.admit(&Admissions(vec![earlier]));
         }
     }
 
     /// Records further sessions that let the device in.
     pub fn admit(&self, admissions: &Admissions) {
         if !admissions.0.is_empty() && admissions.0 != [self.session] {
-            self.renewal().earlier.get_or_insert_default().add(&admissions.0);
+            self.proofs().others_mut().earlier.add(&admissions.0);
         }
     }
 
     /// Records that the proof with this digest is a session, and its end.
     pub(crate) fn mark_session(&self, digest: &[u8; 32], until: UnixMillis) {
-        let mut renewal = self.renewal();
+        let mut proofs = self.proofs();
         if self.session == *digest {
-            renewal.first_session_until = Some(until);
+            proofs.first_session_until = Some(until);
         }
-        if renewal.digest.as_deref() == Some(digest) {
-            renewal.last_session_until = Some(until);
+        if let Some(others) = &mut proofs.others
+            && others.digest.as_ref() == Some(digest)
+        {
+            others.last_session_until = Some(until);
         }
     }
 
     /// Returns the digests of the sessions that hold the connection open and have not expired: a
     /// sign-out ends one of them before its time.
     pub(crate) fn held_sessions(&self, now: UnixMillis) -> Vec<[u8; 32]> {
-        let renewal = self.renewal();
+        let proofs = self.proofs();
         let is_valid = |until: Option<UnixMillis>| until.is_some_and(|until| until > now);
-        let first = is_valid(renewal.first_session_until).then_some(self.session);
-        let last = renewal.digest.as_deref().copied();
-        let last = last.filter(|_| is_valid(renewal.last_session_until));
-        first.into_iter().chain(last).collect()
+        let first = is_valid(proofs.first_session_until).then_some(self.session);
+        let last = proofs.others.as_ref().filter(|others| is_valid(others.last_session_until));
+        first.into_iter().chain(last.and_then(|others| others.digest)).collect()
     }
 
     /// Returns the sessions that let the device in.
     pub fn admissions(&self) -> Admissions {
-        let renewal = self.renewal();
-        let mut all = renewal.earlier.as_deref().cloned().unwrap_or_default();
-        all.add(renewal.digest.as_deref().map_or(&[], std::slice::from_ref));
+        let proofs = self.proofs();
+        let mut all = proofs.others.as_ref().map(|it| it.earlier.clone()).unwrap_or_default();
+        all.add(proofs.renewed_by().as_slice());
         all.add(&[self.session]);
         all
     }
@@ -271,30 +292,33 @@ impl Mailbox {
 
     /// Returns true if the proof with this digest opened the connection or renewed it last.
     pub fn depends_on_session(&self, digest: &[u8; 32]) -> bool {
-        self.session == *digest || self.renewal().digest.as_deref() == Some(digest)
+        self.session == *digest || self.proofs().renewed_by() == Some(*digest)
     }
 
     /// Returns the digests of the proofs that opened the connection and renewed it last.
     pub fn sessions(&self) -> impl Iterator<Item = [u8; 32]> + use<> {
-        std::iter::once(self.session).chain(self.renewal().digest.as_deref().copied())
+        std::iter::once(self.session).chain(self.proofs().renewed_by())
     }
 
     /// Returns the generation of the newest proof, if its issuer counts them. A newer one that is
     /// expected counts already.
     pub(crate) fn generation(&self) -> Option<CredentialGeneration> {
-        let renewal = self.renewal();
-        let own = renewal.generation.as_deref()?;
-        let expected = renewal.expected.as_deref().filter(|new| own.is_older_than(new));
+        let proofs = self.proofs();
+        let others = proofs.others.as_ref()?;
+        let own = others.generation.as_ref()?;
+        let expected = others.expected.as_ref().filter(|new| own.is_older_than(new));
         Some(expected.unwrap_or(own).clone())
     }
 
     /// Returns true if the newest proof has an older generation.
     pub fn has_older_generation_than(&self, generation: &CredentialGeneration) -> bool {
-        self.renewal().generation.as_ref().is_some_and(|own| own.is_older_than(generation))
+        let proofs = self.proofs();
+        let own = proofs.others.as_ref().and_then(|others| others.generation.as_ref());
+        own.is_some_and(|own| own.is_older_than(generation))
     }
 
-    fn renewal(&self) -> MutexGuard<'_, Renewal> {
-        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    fn proofs(&self) -> MutexGuard<'_, Proofs> {
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut VecDeque<PendingDelivery>) -> T) -> T {

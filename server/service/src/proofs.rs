@@ -3,8 +3,9 @@
 //! A revocation of a proof must also end the sessions and connections that the proof opens. So a
 //! proof is checked, the session or connection is registered, and the proof is checked again: the
 //! second check sees a revocation before the registration, and a later one finds what was
-//! registered. [`CheckedProof`] is between
-//! the two checks; only [`ProofVerifier::confirm`] makes a [`VerifiedProof`] of it.
+//! registered. A session is not read again if this server, which is alone, has ended nothing of its
+//! user meanwhile. [`CheckedProof`] is between the two checks; only [`ProofVerifier::confirm`] makes
+//! a [`VerifiedProof`] of it.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, Use
 use presence_identity::{Identity, Verifier};
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::{GenerationOutcome, Store, StoreError, UsedThing};
+use presence_store::{ForgetMark, GenerationOutcome, Store, StoreError, UsedThing};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::clock::Stopwatch;
@@ -37,8 +38,8 @@ pub(crate) struct CheckedProof {
     digest: [u8; 32],
     /// The generation of the credentials, if the issuer counts them.
     generation: Option<CredentialGeneration>,
-    /// The kind of proof: true for a session, false for an assertion.
-    is_session: bool,
+    /// Set if the proof is a session: the mark before it was read.
+    session_mark: Option<ForgetMark>,
     /// The digest of the assertion's signed texts, unless the proof is a session.
     assertion: Option<[u8; 32]>,
     /// The device that the proof lets in, unless it opens a session.
@@ -68,7 +69,7 @@ impl CheckedProof {
 
     /// Returns the session by which the proof lets a device in, if it is one.
     pub(crate) fn admissions(&self) -> Admissions {
-        Admissions(if self.is_session { vec![self.digest] } else { Vec::new() })
+        Admissions(if self.session_mark.is_some() { vec![self.digest] } else { Vec::new() })
     }
 
     /// Returns the generation of the credentials, if the issuer counts them.
@@ -233,8 +234,9 @@ impl ProofVerifier {
     ///
     /// `session_expired`, `invalid_assertion`, `storage_unavailable`.
     pub(crate) async fn confirm(&self, checked: CheckedProof) -> Result<VerifiedProof, ApiError> {
-        let CheckedProof { user, email, expires_at, digest, generation, is_session, .. } = checked;
-        if is_session {
+        let CheckedProof { user, email, expires_at, digest, generation, session_mark, .. } =
+            checked;
+        if session_mark.is_some_and(|mark| !self.store.has_ended_nothing_of(user, mark)) {
             let (session, _) = self.find_session(digest).await?;
             checked.device.map_or(Ok(()), |device| check_opens(&session, &device))?;
         }
@@ -288,19 +290,19 @@ impl ProofVerifier {
         // A ticket stands for the session that it was issued for.
         let session = self.tickets.redeem(token).await?;
         let digest = session.unwrap_or_else(|| secret::sha256(token));
+        let session_mark = Some(self.store.forget_mark());
         let (session, email) = self.find_session(digest).await?;
         check_opens(&session, device)?;
         let Session { user, expires_at, .. } = session;
         self.use_log.note(UsedThing::Session(digest), self.clock.now());
         let (generation, assertion, device) = (None, None, None);
-        let is_session = true;
         Ok(CheckedProof {
             user,
             email,
             expires_at,
             digest,
             generation,
-            is_session,
+            session_mark,
             assertion,
             device,
         })
@@ -337,14 +339,14 @@ impl ProofVerifier {
         self.used.claim(digest, (user, purpose), accepted_until).await?;
         let issuer = issuer.into_boxed_str();
         let generation = generation.map(|number| CredentialGeneration { issuer, number });
-        let (is_session, assertion, device) = (false, Some(digest), None);
+        let (session_mark, assertion, device) = (None, Some(digest), None);
         Ok(CheckedProof {
             user,
             email,
             expires_at,
             digest,
             generation,
-            is_session,
+            session_mark,
             assertion,
             device,
         })

@@ -31,14 +31,15 @@ pub fn rate_limited_address(address: IpAddr) -> IpAddr {
 /// A token bucket for each key, in bounded memory: see [`TokenBuckets`] for what is forgotten.
 ///
 /// A key must be known to be real, such as a user, an Application or the address of a connection. A
-/// name that a user chooses is checked after the user's own bucket.
-pub(crate) struct KeyedRateLimiter<K> {
+/// name that a user chooses is checked after the user's own bucket. `S` hashes the keys: with a
+/// secret, unless only the server chooses them.
+pub(crate) struct KeyedRateLimiter<K, S = RandomState> {
     parts: Vec<Mutex<TokenBuckets<K>>>,
-    hasher: RandomState,
+    hasher: S,
     clock: Arc<dyn Clock>,
 }
 
-impl<K> KeyedRateLimiter<K> {
+impl<K, S: BuildHasher + Default> KeyedRateLimiter<K, S> {
     /// The maximum number of buckets. One has about 100 bytes.
     pub(crate) const CAPACITY: usize = 200_000;
 
@@ -48,7 +49,7 @@ impl<K> KeyedRateLimiter<K> {
         let size = BucketSize { burst: rate.burst.max(1), interval };
         let part = || Mutex::new(TokenBuckets::new(size, Self::CAPACITY / PARTS));
         let parts = std::iter::repeat_with(part).take(PARTS).collect();
-        Self { parts, hasher: RandomState::new(), clock }
+        Self { parts, hasher: S::default(), clock }
     }
 
     /// Takes a token from the bucket of a key.
@@ -176,8 +177,9 @@ mod tests {
     #[test]
     fn made_up_keys_take_a_bounded_memory() {
         let clock = Arc::new(ManualClock::default());
-        let limiter = KeyedRateLimiter::new(Rate { burst: 1, per_second: 1 }, clock);
-        let capacity = KeyedRateLimiter::<usize>::CAPACITY;
+        let rate = Rate { burst: 1, per_second: 1 };
+        let limiter: KeyedRateLimiter<usize> = KeyedRateLimiter::new(rate, clock);
+        let capacity = <KeyedRateLimiter<usize>>::CAPACITY;
         (0..capacity + 50_000).for_each(|key| assert!(limiter.check(&key).is_ok()));
         let buckets: usize = limiter.parts.iter().map(|part| lock(part).len()).sum();
         assert!(buckets <= capacity, "{buckets}");

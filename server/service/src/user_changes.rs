@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use presence_core::{Clock, UserId};
 use presence_protocol::ApiError;
 
@@ -23,7 +24,7 @@ pub(crate) enum ChangeEffect {
 }
 
 /// The changes of all users.
-pub(crate) struct UserChanges(KeyedRateLimiter<UserId>);
+pub(crate) struct UserChanges(KeyedRateLimiter<UserId, DefaultHashBuilder>);
 
 impl UserChanges {
     pub(crate) fn new(settings: &ServiceSettings, clock: Arc<dyn Clock>) -> Self {

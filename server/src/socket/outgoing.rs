@@ -9,7 +9,8 @@ use super::protocol_state::Outgoing;
 #[derive(Default)]
 pub(super) struct OutgoingQueue {
     first: Option<Outgoing>,
-    rest: VecDeque<Outgoing>,
+    #[expect(clippy::box_collection, reason = "nearly all sockets have none, and a box is small")]
+    rest: Option<Box<VecDeque<Outgoing>>>,
 }
 
 impl OutgoingQueue {
@@ -17,17 +18,20 @@ impl OutgoingQueue {
         if self.first.is_none() {
             self.first = Some(frame);
         } else {
-            self.rest.push_back(frame);
+            self.rest.get_or_insert_default().push_back(frame);
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<Outgoing> {
-        let next = self.rest.pop_front();
+        let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
+        if next.is_none() {
+            self.rest = None;
+        }
         std::mem::replace(&mut self.first, next)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.rest.len() + usize::from(self.first.is_some())
+        self.rest.as_ref().map_or(0, |rest| rest.len()) + usize::from(self.first.is_some())
     }
 
     pub(super) fn is_empty(&self) -> bool {

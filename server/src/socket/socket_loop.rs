@@ -23,7 +23,7 @@ use tracing::{Instrument, Span};
 use super::counted_stream::CountedStream;
 use super::log::SocketLog;
 use super::progress::Progress;
-use super::protocol_state::{Authentication, Outgoing, ProtocolState};
+use super::protocol_state::{Authentication, EndWork, Outgoing, ProtocolState};
 use super::read_error::close_code;
 use super::registry::{Registration, SocketRegistry};
 use crate::client_proof::ClientProof;
@@ -126,8 +126,10 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
             let end = std::future::poll_fn(|context| self.poll(context)).await;
             let span = self.span();
             let work = span.in_scope(|| self.protocol.end(end == SocketEnd::Clean));
+            // Boxed with its span, which would otherwise have a place in each idle socket.
+            let work = work.map(|work| -> EndWork { Box::pin(work.instrument(span)) });
             if let Some(work) = work {
-                work.instrument(span).await;
+                work.await;
             }
             drop(registration);
         }

@@ -29,7 +29,7 @@ use crate::connection::{PendingUpgrade, UpgradedConnection};
 const VERSION: &str = "13";
 /// The size of the read buffer of a device's socket. It is small, since most of these sockets are
 /// idle, and still holds several statuses.
-const DEVICE_READ_BUFFER: usize = 512;
+const DEVICE_READ_BUFFER: usize = 256;
 /// The size of the read buffer of an AppService's socket. It holds a frame with one notification.
 /// The library fills it with zeros before each read, so a larger buffer would cost more.
 const APP_READ_BUFFER: usize = 2 * 1024;

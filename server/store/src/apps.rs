@@ -112,6 +112,7 @@ impl Store {
         changes: AppChanges,
         now: UnixMillis,
     ) -> Result<Option<App>, StoreError> {
+        let _forgets = self.credentials().forget_after(Owner::App(app));
         self.in_transaction(|| self.write_changes(app, &changes, now)).await?;
         self.app(app).await
     }

@@ -199,6 +199,11 @@ impl CredentialCache {
         !is_trusted || self.forgotten.is_forgotten(owner, since)
     }
 
+    /// Returns true if an owner has certainly not changed since a mark, also not at another server.
+    pub(crate) fn is_certainly_unchanged(&self, owner: Owner, since: ForgetMark) -> bool {
+        self.trusted_until.is_none() && !self.forgotten.is_forgotten(owner, since)
+    }
+
     /// Forgets the credentials and grants of an owner that has changed.
     pub(crate) fn forget(&self, owner: Owner) {
         self.forgotten.forget(owner);

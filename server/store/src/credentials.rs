@@ -1,6 +1,6 @@
 //! The cached API keys and sessions, as the service uses them.
 
-use presence_core::Steady;
+use presence_core::{Steady, UserId};
 use presence_protocol::AppId;
 
 use crate::credential_cache::{CredentialFigures, ForgetMark, Owner};
@@ -17,6 +17,13 @@ impl Store {
     /// same.
     pub fn may_have_changed(&self, app: AppId, since: ForgetMark, now: Steady) -> bool {
         self.credentials().may_have_changed(Owner::App(app), since, now)
+    }
+
+    /// Returns true if no session of a user has certainly ended since a mark, nor a device that a
+    /// session opens. Never where several servers share the database: another one may have ended
+    /// it.
+    pub fn has_ended_nothing_of(&self, user: UserId, since: ForgetMark) -> bool {
+        self.credentials().is_certainly_unchanged(Owner::User(user), since)
     }
 
     /// Takes in what other servers have changed. All of it until `now` was read.

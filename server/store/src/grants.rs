@@ -7,16 +7,20 @@ use presence_core::model::{
     ApplicationState, Grant, GrantSet, PreviousName, UserId, displayed_name,
 };
 use presence_protocol::{AppId, Puid};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, RelationTrait, Select,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationTrait, Select, Value,
 };
 
 use crate::credential_cache::FoundGrant;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Sender, app_state, id, is_one_of, previous_name, time_from_column};
+use crate::rows::{
+    CHUNK, Sender, app_state, id, is_one_of, padded, previous_name, time_from_column,
+};
+use crate::statement_texts::StatementTexts;
 use crate::store::Store;
-use crate::tables::{app, grant, user};
+use crate::tables::{app, grant, notification, user};
 
 /// A grant with the details of its Application that users see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,11 +179,15 @@ impl UserGrantRow {
         users: &[UserId],
         db: &C,
     ) -> Result<Vec<Self>, StoreError> {
-        let query = Self::query()
-            .filter(is_one_of(user::Column::Id, users.iter().map(|user| user.0)))
+        Ok(Self::query_of(users.iter().map(|user| user.0)).into_model().all(db).await?)
+    }
+
+    /// Returns the query of these users, by their numbers.
+    fn query_of(users: impl IntoIterator<Item = i64>) -> Select<user::Entity> {
+        Self::query()
+            .filter(is_one_of(user::Column::Id, users))
             .order_by_asc(grant::Column::GrantedAt)
-            .order_by_asc(grant::Column::Puid);
-        Ok(query.into_model().all(db).await?)
+            .order_by_asc(grant::Column::Puid)
     }
 
     fn query() -> Select<user::Entity> {
@@ -209,6 +217,41 @@ impl UserGrantRow {
 
     pub(crate) fn user(&self) -> UserId {
         UserId(self.id)
+    }
+}
+
+/// A user with one of the user's grants, as a device that connects needs them.
+#[derive(FromQueryResult)]
+pub(crate) struct ConnectingUserRow {
+    #[sea_orm(nested)]
+    pub(crate) of_user: UserGrantRow,
+    /// Set if notifications of the grant have a row.
+    pub(crate) has_rows: bool,
+}
+
+impl ConnectingUserRow {
+    /// Returns the users with all their grants, the oldest first. Takes at most [`CHUNK`] users.
+    pub(crate) async fn of_users<C: ConnectionTrait>(
+        users: &[UserId],
+        db: &C,
+    ) -> Result<Vec<Self>, StoreError> {
+        static TEXTS: StatementTexts = StatementTexts::new();
+        let (backend, users) = (db.get_database_backend(), padded(users.iter().map(|it| it.0)));
+        let values = users.iter().copied().map(Value::from).collect();
+        let build = || {
+            let rows = Query::select()
+                .column(notification::Column::GrantId)
+                .from(notification::Entity)
+                .and_where(
+                    Expr::col((notification::Entity, notification::Column::GrantId))
+                        .equals((grant::Entity, grant::Column::Id)),
+                )
+                .take();
+            let query = UserGrantRow::query_of(users.iter().copied());
+            query.expr_as(Expr::exists(rows), "has_rows").build(backend)
+        };
+        let statement = TEXTS.statement((users.len(), values), backend, build);
+        Ok(Self::find_by_statement(statement).all(db).await?)
     }
 }
 

@@ -46,6 +46,7 @@ mod inspection;
 
 mod migration;
 mod rows;
+mod statement_texts;
 mod tables;
 
 mod error;

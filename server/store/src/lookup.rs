@@ -11,13 +11,15 @@ use std::sync::{Mutex, PoisonError};
 use presence_core::UnixMillis;
 use presence_core::model::{Email, Session};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    QueryTrait, RelationTrait, Value,
 };
 use tokio::sync::oneshot;
 
 use crate::bounded::BoundedPool;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, email, is_one_of, time_to_column};
+use crate::rows::{CHUNK, email, is_one_of, padded, time_to_column};
+use crate::statement_texts::StatementTexts;
 use crate::tables::{session, user};
 
 /// A session with the e-mail of its user.
@@ -57,9 +59,10 @@ impl SessionLookup {
             let (reply, result) = oneshot::channel();
             self.with(|waiting| waiting.push(LookupRequest { digest, reply }));
             let runner = self.runner.lock().await;
-            let requests = self.with(std::mem::take);
-            if !requests.is_empty() {
-                reply_to_all(requests, now, db).await;
+            if self.with(|waiting| !waiting.is_empty()) {
+                // The tasks that are ready add their requests: with them the statements are fewer.
+                tokio::task::yield_now().await;
+                reply_to_all(self.with(std::mem::take), now, db).await;
             }
             drop(runner);
             if let Ok(result) = result.await {
@@ -89,22 +92,29 @@ async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &Bounde
     }
 }
 
+static TEXTS: StatementTexts = StatementTexts::new();
+
 async fn sessions(
     digests: &[[u8; 32]],
     now: UnixMillis,
     db: &BoundedPool,
 ) -> Result<HashMap<[u8; 32], (Session, Email)>, StoreError> {
     let mut found = HashMap::with_capacity(digests.len());
+    let backend = db.get_database_backend();
     for chunk in digests.chunks(CHUNK) {
-        let rows = session::Entity::find()
-            .join(JoinType::InnerJoin, session::Relation::User.def())
-            .column(user::Column::Email)
-            .filter(is_one_of(session::Column::Digest, chunk.iter().map(|it| it.to_vec())))
-            .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
-            .into_model::<SessionRow>()
-            .all(db)
-            .await?;
-        for row in rows {
+        let wanted = padded(chunk.iter().map(|digest| digest.to_vec()));
+        let mut values: Vec<Value> = wanted.iter().cloned().map(Value::from).collect();
+        values.push(time_to_column(now).into());
+        let build = || {
+            session::Entity::find()
+                .join(JoinType::InnerJoin, session::Relation::User.def())
+                .column(user::Column::Email)
+                .filter(is_one_of(session::Column::Digest, wanted.iter().cloned()))
+                .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
+                .build(backend)
+        };
+        let statement = TEXTS.statement((wanted.len(), values), backend, build);
+        for row in SessionRow::find_by_statement(statement).all(db).await? {
             let session = Session::try_from(row.session)?;
             found.insert(session.digest, (session, email(&row.email)?));
         }

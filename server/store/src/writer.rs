@@ -23,6 +23,7 @@ mod settle;
 mod plan;
 
 mod insertion;
+mod senders;
 mod sequence;
 mod target;
 mod write_txn;

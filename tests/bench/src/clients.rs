@@ -14,6 +14,7 @@ const AT_ONCE: usize = 16;
 const OK: &[u8] = br#"{"result":"OK"}"#;
 
 /// A signed-in user.
+#[derive(Clone)]
 pub(crate) struct SignedInUser {
     pub(crate) token: String,
     pub(crate) uid: Puid,

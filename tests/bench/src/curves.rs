@@ -19,10 +19,6 @@ mod online;
 
 mod housekeeping_rows;
 
-mod filling;
-
-mod credentials;
-
 mod curve_scale;
 mod picture;
 

@@ -9,6 +9,8 @@ pub(crate) mod rest;
 mod sharing;
 mod sign_ins;
 pub(crate) mod status;
+mod storm;
+mod tls;
 
 use crate::report::Finding;
 use crate::scale::Scale;
@@ -21,6 +23,8 @@ pub(crate) use notify::commit_each;
 pub(crate) enum Row {
     Status,
     Devices,
+    Tls,
+    Storm,
     FanOut,
     FanIn,
     Notify,
@@ -33,9 +37,11 @@ pub(crate) enum Row {
 
 impl Row {
     /// The rows that measure the server.
-    pub(crate) const OF_THE_SERVER: [Self; 7] = [
+    pub(crate) const OF_THE_SERVER: [Self; 9] = [
         Self::Status,
         Self::Devices,
+        Self::Tls,
+        Self::Storm,
         Self::FanOut,
         Self::FanIn,
         Self::Notify,
@@ -64,6 +70,8 @@ impl Row {
         match self {
             Self::Status => status::measure(scale).await,
             Self::Devices => devices::measure(scale).await,
+            Self::Tls => tls::measure(scale).await,
+            Self::Storm => storm::measure(scale).await,
             Self::FanOut => fan_out::measure(scale).await,
             Self::FanIn => fan_in::measure(scale).await,
             Self::Notify => notify::measure(scale).await,
@@ -83,6 +91,8 @@ impl Row {
         match self {
             Self::Status => ("status", "a status until its OK"),
             Self::Devices => ("devices", "connecting devices, and the memory of an idle one"),
+            Self::Tls => ("tls", "the memory of an idle device over TLS"),
+            Self::Storm => ("storm", "thousands of devices that come back at once"),
             Self::FanOut => ("fan-out", "one status to many sockets of an Application, and bursts"),
             Self::FanIn => ("fan-in", "the statuses of many users to one socket"),
             Self::Notify => ("notify", "notifications that are on disk before they are answered"),

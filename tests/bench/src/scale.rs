@@ -12,6 +12,8 @@ pub(crate) struct Scale {
     pub(crate) connections: usize,
     /// The number of devices that connect in a round. All stay connected until the last round.
     pub(crate) arrivals: usize,
+    /// The number of devices that come back at once.
+    pub(crate) returning: usize,
     /// The number of sockets of the Application that receive one status.
     pub(crate) sockets: usize,
     /// The number of fan-out steps in a round.
@@ -36,6 +38,7 @@ impl Scale {
             round: Duration::from_secs(2),
             connections: 100,
             arrivals: 2_000,
+            returning: 16_000,
             sockets: 100,
             steps: 400,
             senders: 256,
@@ -53,6 +56,7 @@ impl Scale {
             round: Duration::from_millis(100),
             connections: 5,
             arrivals: 20,
+            returning: 200,
             sockets: 5,
             steps: 5,
             senders: 8,

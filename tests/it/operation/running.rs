@@ -91,3 +91,11 @@ async fn two_servers_on_two_databases_do_not_disturb_each_other() {
     assert_eq!(refused["results"][0]["errno"], Errno::UnknownUid.number(), "{refused}");
     phone.expect_no_frame().await;
 }
+
+#[tokio::test]
+async fn a_server_uses_no_pages_of_2_mib() {
+    let server = Server::start_default().await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+    assert_eq!(line.map(str::trim), Some("0"), "{status}");
+}

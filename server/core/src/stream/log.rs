@@ -3,7 +3,7 @@
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, UnixMillis};
 
-use super::updates::{update_after, view_of};
+use super::updates::{shows, update_after};
 use crate::view::View;
 
 /// A change of what the Application sees of one user.
@@ -17,8 +17,7 @@ impl LoggedChange {
     /// Returns the update for a reader that has read the one before it, if the two differ.
     pub(crate) fn changed_update(&self) -> Option<PresenceUpdate> {
         let Self { update, previous } = self;
-        (update.revoked || *previous != view_of(update))
-            .then(|| update_after(previous, update.clone()))
+        (update.revoked || !shows(update, previous)).then(|| update_after(previous, update.clone()))
     }
 
     /// Returns the number of bytes of its texts.

@@ -64,6 +64,7 @@ pub(crate) fn into_view(update: PresenceUpdate) -> View {
     View { status: update.status, text: update.message }
 }
 
-pub(crate) fn view_of(update: &PresenceUpdate) -> View {
-    View { status: update.status, text: update.message.clone() }
+/// Returns true if an update shows this view.
+pub(crate) fn shows(update: &PresenceUpdate, view: &View) -> bool {
+    (update.status, &update.message) == (view.status, &view.text)
 }

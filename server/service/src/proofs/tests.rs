@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use presence_core::{EndedDevices, ManualClock, Scope};
 use presence_identity::Dispatcher;
-use presence_store::SessionLimit;
+use presence_store::{DeviceEnd, SessionLimit};
 
 use super::*;
 use crate::hub::HubLimits;
@@ -71,7 +72,7 @@ impl ProofFixture {
             generation: Some(generation(number)),
             assertion: None,
             device: None,
-            is_session: false,
+            session_mark: None,
         }
     }
 
@@ -94,15 +95,41 @@ async fn attempt() -> Attempt {
     result.map_err(|error| error.errno).unwrap()
 }
 
+/// Ends the session with a digest, or the device that it opens.
+type End = fn(Store, UserId, [u8; 32]) -> BoxFuture<'static, ()>;
+
+const ENDS: [End; 3] = [
+    |store, user, digest| {
+        async move { assert_eq!(store.delete_sessions(user, &[digest]).await.unwrap(), 1) }.boxed()
+    },
+    |store, user, _| {
+        async move { assert_eq!(store.delete_sessions_of(user).await.unwrap(), 1) }.boxed()
+    },
+    |store, user, _| {
+        let end = DeviceEnd {
+            user,
+            device: DEVICE.parse().unwrap(),
+            kept_session: None,
+            sessions: Vec::new(),
+            assertions: Vec::new(),
+        };
+        async move { store.end_device(&end).await.unwrap() }.boxed()
+    },
+];
+
 #[tokio::test]
 async fn a_session_that_ends_after_the_check_is_not_confirmed() {
     let directory = tempfile::tempdir().unwrap();
     let fixture = ProofFixture::open(directory.path()).await;
-    let token = fixture.insert_session().await;
-    let checked = fixture.check(&token).await.unwrap();
-    fixture.store.delete_new_session(&secret::sha256(&token)).await.unwrap();
-    let error = fixture.verifier.confirm(checked).await.unwrap_err();
-    assert_eq!(error.errno, Errno::SessionExpired);
+    for end in ENDS {
+        let token = fixture.insert_session().await;
+        let kept = fixture.check(&token).await.unwrap();
+        fixture.verifier.confirm(kept).await.unwrap();
+        let checked = fixture.check(&token).await.unwrap();
+        end(fixture.store.clone(), fixture.user, secret::sha256(&token)).await;
+        let error = fixture.verifier.confirm(checked).await.unwrap_err();
+        assert_eq!(error.errno, Errno::SessionExpired);
+    }
 }
 
 /// Holds rule 31 of server/identity/RULES.md.

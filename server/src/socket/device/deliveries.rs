@@ -98,6 +98,9 @@ impl Deliveries {
         written: &mut Vec<NotificationId>,
     ) -> Option<Bytes> {
         self.fill();
+        if self.next.is_empty() && self.backlog.is_none() {
+            return None;
+        }
         let mut batch = NotificationBatch::new();
         let count = self.next.iter().take_while(|item| batch.add(&wire_notification(item))).count();
         if let Some(backlog) = &mut self.backlog

@@ -29,6 +29,10 @@ const CACHED_STATEMENTS: usize = 40;
 /// notification touches several pages all over its indexes.
 const CACHE_SIZE: &str = "-8192";
 
+/// The page cache of each connection that reads. It holds the upper levels of the indexes; the
+/// system caches the file itself.
+const READER_CACHE_SIZE: &str = "-512";
+
 /// The number of log pages of 4 KiB after which the log is written back into the file. A page that
 /// many transactions changed is then written once. With the default of 1,000, checkpoints took most
 /// of the time.
@@ -105,6 +109,7 @@ impl DatabaseFile {
             sqlite
                 .busy_timeout(busy_timeout)
                 .pragma("query_only", "ON")
+                .pragma("cache_size", READER_CACHE_SIZE)
                 .statement_cache_capacity(CACHED_STATEMENTS)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))

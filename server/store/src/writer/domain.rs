@@ -49,6 +49,7 @@ pub(super) async fn change_domain(
     if changed.rows_affected == 0 {
         return Ok(false);
     }
+    txn.senders.forget(*app);
     txn.events.push(CommittedEvent::DomainChanged(*app));
     let waiting_before = waiting_grants(*app, txn.db).await?;
     let since = [Expr::col(grant::Column::WaitingSince), Expr::value(time_to_column(txn.now))];

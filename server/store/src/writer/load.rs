@@ -3,15 +3,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use presence_core::UnixMillis;
 use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
-use sea_orm::{QueryFilter, QueryOrder};
+use sea_orm::{ConnectionTrait, QueryFilter, QueryOrder};
 
+use super::noted::NotedSettlements;
 use super::request::WriteRequest;
-use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::grants::UserGrantRow;
+use crate::grants::ConnectingUserRow;
 use crate::pending::{PENDING_PAGE, notifications_by_seq};
+use crate::row_lock::is_shared;
 use crate::rows::{
     CHUNK, NotificationState, QueueRow, Sender, id, is_one_of, notification, time_to_column,
 };
@@ -51,9 +53,20 @@ struct Draft {
     pending: Vec<i64>,
 }
 
+/// What loads read from. Without a transaction that is still the state of one moment if the server
+/// is alone: only the writer changes it, and does nothing else meanwhile.
+pub(super) struct LoadSource<'a, C> {
+    pub(super) db: &'a C,
+    pub(super) now: UnixMillis,
+    /// The greatest sequence number so far.
+    pub(super) last_seq: i64,
+    /// The settlements that are not written yet.
+    pub(super) noted: &'a NotedSettlements,
+}
+
 /// Loads the users, with a few statements for all of them.
-pub(super) async fn load(
-    txn: &mut WriteTxn<'_>,
+pub(super) async fn load<C: ConnectionTrait>(
+    source: &LoadSource<'_, C>,
     requests: &mut [&mut WriteRequest<UserId, LoadedUser>],
 ) -> Result<(), StoreError> {
     let mut users: Vec<UserId> = requests.iter().map(|request| request.input).collect();
@@ -61,44 +74,55 @@ pub(super) async fn load(
     users.dedup();
     let mut drafts: HashMap<UserId, Draft> = HashMap::with_capacity(users.len());
     for chunk in users.chunks(CHUNK) {
-        read_grants(txn, chunk, &mut drafts).await?;
-        read_queues(txn, chunk, &mut drafts).await?;
+        let receivers = read_grants(source, chunk, &mut drafts).await?;
+        // Another server may have queued something meanwhile.
+        let receivers = if is_shared(source.db) { chunk } else { &receivers };
+        if !receivers.is_empty() {
+            read_queues(source, receivers, &mut drafts).await?;
+        }
     }
-    read_first_pages(txn, &mut drafts).await?;
+    read_first_pages(source, &mut drafts).await?;
     for request in requests {
         let mut loaded =
             drafts.get(&request.input).map(|draft| draft.loaded.clone()).unwrap_or_default();
-        loaded.up_to = txn.last_seq;
+        loaded.up_to = source.last_seq;
         request.output = Some(loaded);
     }
     Ok(())
 }
 
-async fn read_grants(
-    txn: &WriteTxn<'_>,
+/// Returns the users of whom notifications have a row.
+async fn read_grants<C: ConnectionTrait>(
+    source: &LoadSource<'_, C>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
-) -> Result<(), StoreError> {
-    for row in UserGrantRow::of_users(users, txn.db).await? {
+) -> Result<Vec<UserId>, StoreError> {
+    let mut receivers = HashSet::new();
+    for ConnectingUserRow { of_user: row, has_rows } in
+        ConnectingUserRow::of_users(users, source.db).await?
+    {
         let user = row.user();
+        if has_rows {
+            receivers.insert(user);
+        }
         let draft = drafts
             .entry(user)
-            .or_insert_with(|| Draft { settled: txn.noted.ids_of(user), ..Draft::default() });
+            .or_insert_with(|| Draft { settled: source.noted.ids_of(user), ..Draft::default() });
         (draft.loaded.user_exists, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
         let grant = row.grant()?;
         draft.loaded.apps.push((grant.app, row.app_state()?));
         if !grant.is_suspended() {
-            draft.senders.insert(grant.app.to_string(), row.sender(txn.now)?);
+            draft.senders.insert(grant.app.to_string(), row.sender(source.now)?);
         }
         draft.loaded.grants.grants.push(grant);
     }
-    Ok(())
+    Ok(receivers.into_iter().collect())
 }
 
 /// Reads which notifications are in the queues, without their content.
-async fn read_queues(
-    txn: &WriteTxn<'_>,
+async fn read_queues<C: ConnectionTrait>(
+    source: &LoadSource<'_, C>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
@@ -106,7 +130,7 @@ async fn read_queues(
         .filter(is_one_of(grant::Column::UserId, users.iter().map(|user| user.0)))
         .order_by_asc(notification::Column::Seq)
         .into_model()
-        .all(txn.db)
+        .all(source.db)
         .await?;
     for row in rows {
         let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
@@ -117,7 +141,7 @@ async fn read_queues(
             }
         } else if row.live_only {
             draft.loaded.live_only.push(row.seq);
-        } else if row.expires_at > time_to_column(txn.now)
+        } else if row.expires_at > time_to_column(source.now)
             && draft.senders.contains_key(&row.app_id)
             && !draft.settled.contains(&row.id)
         {
@@ -127,8 +151,8 @@ async fn read_queues(
     Ok(())
 }
 
-async fn read_first_pages(
-    txn: &WriteTxn<'_>,
+async fn read_first_pages<C: ConnectionTrait>(
+    source: &LoadSource<'_, C>,
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
     let mut first = Vec::new();
@@ -137,7 +161,7 @@ async fn read_first_pages(
         first.append(&mut draft.pending);
     }
     first.sort_unstable();
-    for row in notifications_by_seq(txn.db, &first).await? {
+    for row in notifications_by_seq(source.db, &first).await? {
         let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
         let Some(sender) = draft.senders.get(&row.app_id) else { continue };
         draft.loaded.pending.push(notification(row, sender)?);

@@ -123,9 +123,12 @@ fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 impl NotifyContext {
-    async fn read(txn: &WriteTxn<'_>, requests: &[&mut NotifyRequest]) -> Result<Self, StoreError> {
+    async fn read(
+        txn: &mut WriteTxn<'_>,
+        requests: &[&mut NotifyRequest],
+    ) -> Result<Self, StoreError> {
         let apps = distinct(requests.iter().map(|request| request.input.app));
-        let senders = target::senders(&apps, txn.now, txn.db).await?;
+        let senders = txn.senders.read(&apps, (txn.now, txn.credentials), txn.db).await?;
         let given = requests.iter().flat_map(|request| {
             let app = request.input.app;
             let sources = request.input.items.iter().filter_map(|item| item.source.as_ref());

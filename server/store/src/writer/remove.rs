@@ -27,6 +27,7 @@ pub(super) async fn remove_app(txn: &mut WriteTxn<'_>, app: AppId) -> Result<boo
         return Ok(false);
     }
     txn.targets.forget_where(|target| target.app == app);
+    txn.senders.forget(app);
     txn.bump_revisions(&users).await?;
     txn.events.push(CommittedEvent::AppRemoved(app, users));
     Ok(true)

@@ -1,20 +1,20 @@
 //! The sequence numbers of notifications. No number is used twice.
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::row_lock::is_shared;
 
 /// Returns the greatest number that was ever assigned, even if its notification was deleted.
-pub(super) async fn greatest(transaction: &DatabaseTransaction) -> Result<i64, StoreError> {
-    let backend = transaction.get_database_backend();
+pub(super) async fn greatest<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
+    let backend = db.get_database_backend();
     let select = if backend == DbBackend::Postgres {
         "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM notifications_seq_seq"
     } else {
         "SELECT seq FROM sqlite_sequence WHERE name = 'notifications'"
     };
-    let row = transaction.query_one_raw(Statement::from_string(backend, select)).await?;
+    let row = db.query_one_raw(Statement::from_string(backend, select)).await?;
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0))
 }
 

@@ -1,10 +1,9 @@
-//! The grants to which notifications are sent, with the cache of them, and the Applications that
-//! send.
+//! The grants to which notifications are sent, with the cache of them, and the names that a sender
+//! may not use.
 
 use std::collections::{HashMap, HashSet};
 
-use presence_core::UnixMillis;
-use presence_core::model::{UserId, displayed_name};
+use presence_core::model::UserId;
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{
@@ -13,8 +12,8 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationState, Sender, id, is_one_of, padded, previous_name};
-use crate::tables::{app, grant, notification};
+use crate::rows::{CHUNK, NotificationState, id, is_one_of, padded};
+use crate::tables::{grant, notification};
 
 /// A grant that an Application sends notifications to.
 pub(super) struct Target {
@@ -133,46 +132,6 @@ async fn read<C: ConnectionTrait>(puids: &[Puid], db: &C) -> Result<Vec<TargetRo
         .expr_as(Expr::from(SubQueryStatement::from(rows)), "rows")
         .filter(is_one_of(grant::Column::Puid, puids.iter().map(Puid::to_string)));
     Ok(query.into_model().all(db).await?)
-}
-
-/// Reads these Applications, as devices see them.
-pub(super) async fn senders<C: ConnectionTrait>(
-    apps: &[AppId],
-    now: UnixMillis,
-    db: &C,
-) -> Result<HashMap<AppId, Sender>, StoreError> {
-    let mut senders = HashMap::with_capacity(apps.len());
-    for chunk in apps.chunks(CHUNK) {
-        let rows: Vec<SenderRow> = app::Entity::find()
-            .select_only()
-            .columns([
-                app::Column::Id,
-                app::Column::Name,
-                app::Column::Domain,
-                app::Column::PreviousName,
-                app::Column::RenamedAt,
-            ])
-            .filter(is_one_of(app::Column::Id, chunk.iter().map(AppId::to_string)))
-            .into_model()
-            .all(db)
-            .await?;
-        for row in rows {
-            let previous = previous_name(row.previous_name, row.renamed_at)?;
-            let name = displayed_name(&row.name, previous.as_ref(), now).into();
-            let sender = Sender { name, domain: row.domain.into() };
-            senders.insert(id("apps", &row.id)?, sender);
-        }
-    }
-    Ok(senders)
-}
-
-#[derive(FromQueryResult)]
-struct SenderRow {
-    id: String,
-    name: String,
-    domain: String,
-    previous_name: Option<String>,
-    renamed_at: Option<i64>,
 }
 
 /// Returns those of the skeletons that belong to the name of an Application other than the given

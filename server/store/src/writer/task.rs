@@ -8,16 +8,18 @@ use std::slice;
 use std::sync::Arc;
 
 use presence_core::{Clock, LogLimit, TRACE_TARGET};
-use sea_orm::{DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::time::sleep;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::inbox::Inbox;
+use super::load::{self, LoadSource};
+use super::senders::Senders;
 use super::sequence;
 use super::target::Targets;
 use super::write_op::{self, Retry, WriteOp};
-use super::write_txn::WriteTxn;
+use super::write_txn::{WriteTxn, WriterMemory};
 use crate::bounded::{LOCK_RETRY, begin_immediate};
 use crate::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 use crate::credential_cache::Owner;
@@ -54,6 +56,7 @@ pub struct WriterTask {
     /// The greatest sequence number so far, if it is known.
     last_seq: Option<i64>,
     targets: Targets,
+    senders: Senders,
     /// The size of the last group, zero if it failed.
     last_group: usize,
     /// Set if the last group took as many releases as it may, so that there may be more.
@@ -84,6 +87,7 @@ impl WriterTask {
             max_group: GROUP,
             last_seq: None,
             targets: Targets::default(),
+            senders: Senders::default(),
             last_group: 0,
             more_releases: false,
             failures: LogLimit::default(),
@@ -304,6 +308,11 @@ impl WriterTask {
 
     async fn commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let begun = self.clock.steady();
+        if self.store.live().is_none() && ops.iter().all(WriteOp::is_read_only) {
+            self.load(ops).await?;
+            self.hook.group_committed(ops.len(), self.clock.steady() - begun);
+            return Ok(());
+        }
         let transaction = self.begin(ops).await?;
         let Done { events, last_seq, announcement } = match self.run_in(&transaction, ops).await {
             Ok(done) => done,
@@ -352,6 +361,7 @@ impl WriterTask {
     /// known.
     fn forget(&mut self) {
         self.targets = Targets::default();
+        self.senders = Senders::default();
         self.last_seq = None;
     }
 
@@ -362,13 +372,15 @@ impl WriterTask {
         ops: &mut [WriteOp],
     ) -> Result<Done, StoreError> {
         let locked = self.prepare(transaction, ops).await?;
-        let last_seq = match self.last_seq {
-            Some(last_seq) => last_seq,
-            None => sequence::greatest(transaction).await?,
-        };
+        let last_seq = self.last_seq(transaction).await?;
         let now = self.clock.now();
-        let known = (&mut self.targets, &*self.inbox.noted);
-        let mut txn = WriteTxn::new(transaction, now, last_seq, known);
+        let memory = WriterMemory {
+            targets: &mut self.targets,
+            senders: &mut self.senders,
+            credentials: self.store.credentials(),
+            noted: &self.inbox.noted,
+        };
+        let mut txn = WriteTxn::new(transaction, now, last_seq, memory);
         txn.notify_limit = self.notify_limit.as_deref();
         write_op::run_all(&mut txn, ops).await?;
         let (events, last_seq) = txn.finish();
@@ -379,8 +391,27 @@ impl WriterTask {
         Ok(Done { events, last_seq, announcement })
     }
 
-    /// Begins a transaction. One that only reads takes no lock, which a full or read-only disk
-    /// might refuse, and does not wait for the connection that writes.
+    /// Runs operations that are loads, without a transaction.
+    async fn load(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
+        let db = self.store.read().pool();
+        let (now, last_seq) = (self.clock.now(), self.last_seq(db).await?);
+        let source = LoadSource { db, now, last_seq, noted: &self.inbox.noted };
+        let mut loads: Vec<_> = ops.iter_mut().filter_map(WriteOp::as_load).collect();
+        load::load(&source, &mut loads).await?;
+        self.last_seq = Some(last_seq);
+        Ok(())
+    }
+
+    /// Returns the greatest sequence number so far.
+    async fn last_seq<C: ConnectionTrait>(&self, db: &C) -> Result<i64, StoreError> {
+        match self.last_seq {
+            Some(last_seq) => Ok(last_seq),
+            None => sequence::greatest(db).await,
+        }
+    }
+
+    /// Begins a transaction. One that only reads takes no lock, and does not wait for the
+    /// connection that writes.
     async fn begin(&self, ops: &[WriteOp]) -> Result<DatabaseTransaction, StoreError> {
         if ops.iter().all(WriteOp::is_read_only) {
             return Ok(self.store.read().pool().begin().await?);

@@ -5,7 +5,7 @@ use presence_protocol::{AppId, Puid};
 
 use super::change::{GrantError, GrantInput, GrantOutcome, PauseInput};
 use super::domain::DomainInput;
-use super::load::LoadedUser;
+use super::load::{LoadSource, LoadedUser};
 use super::noted::NotedSettlement;
 use super::notify::NotifyRequest;
 use super::request::WriteRequest;
@@ -161,6 +161,11 @@ impl WriteOp {
         matches!(self, Self::Load(_))
     }
 
+    /// Returns the load, if it is one.
+    pub(super) fn as_load(&mut self) -> Option<&mut WriteRequest<UserId, LoadedUser>> {
+        if let Self::Load(request) = self { Some(request) } else { None }
+    }
+
     /// Returns true if it can be done together with adjacent operations, in any order.
     fn is_batched(&self) -> bool {
         matches!(self, Self::Notify(_) | Self::Settle(_) | Self::SettleNoted(_) | Self::Load(_))
@@ -256,7 +261,8 @@ async fn run_batch(txn: &mut WriteTxn<'_>, run: &mut [WriteOp]) -> Result<(), St
         notify::notify(txn, &mut notifies).await?;
     }
     if !loads.is_empty() {
-        load::load(txn, &mut loads).await?;
+        let (db, now, last_seq, noted) = (txn.db, txn.now, txn.last_seq, txn.noted);
+        load::load(&LoadSource { db, now, last_seq, noted }, &mut loads).await?;
     }
     Ok(())
 }

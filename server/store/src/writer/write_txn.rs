@@ -10,12 +10,22 @@ use sea_orm::{
 };
 
 use super::noted::NotedSettlements;
+use super::senders::Senders;
 use super::target::Targets;
 use crate::commit_hook::{CommittedEvent, NotifyLimit};
+use crate::credential_cache::CredentialCache;
 use crate::error::StoreError;
 use crate::row_lock::is_shared;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, is_one_of};
 use crate::tables::{notification, user};
+
+/// What the writer knows outside of a transaction.
+pub(super) struct WriterMemory<'a> {
+    pub(super) targets: &'a mut Targets,
+    pub(super) senders: &'a mut Senders,
+    pub(super) credentials: &'a CredentialCache,
+    pub(super) noted: &'a NotedSettlements,
+}
 
 /// An open transaction. Its events count only once it is committed.
 pub(super) struct WriteTxn<'a> {
@@ -25,6 +35,9 @@ pub(super) struct WriteTxn<'a> {
     pub(super) last_seq: i64,
     pub(super) events: Vec<CommittedEvent>,
     pub(super) targets: &'a mut Targets,
+    pub(super) senders: &'a mut Senders,
+    /// The cache that knows which Applications have changed.
+    pub(super) credentials: &'a CredentialCache,
     pub(super) notify_limit: Option<&'a dyn NotifyLimit>,
     /// The settlements that are not written yet.
     pub(super) noted: &'a NotedSettlements,
@@ -37,10 +50,21 @@ impl<'a> WriteTxn<'a> {
         db: &'a DatabaseTransaction,
         now: UnixMillis,
         last_seq: i64,
-        (targets, noted): (&'a mut Targets, &'a NotedSettlements),
+        memory: WriterMemory<'a>,
     ) -> Self {
-        let (events, released) = (Vec::new(), Vec::new());
-        Self { db, now, last_seq, events, targets, notify_limit: None, noted, released }
+        let WriterMemory { targets, senders, credentials, noted } = memory;
+        Self {
+            db,
+            now,
+            last_seq,
+            events: Vec::new(),
+            targets,
+            senders,
+            credentials,
+            notify_limit: None,
+            noted,
+            released: Vec::new(),
+        }
     }
 
     /// Returns the events, and the greatest sequence number. Releases end last, so that the

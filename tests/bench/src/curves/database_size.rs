@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::curve::{Curve, CurvePoint, Growth};
 use super::curve_scale::CurveScale;
-use super::filling::{Filling, application, restart, signed_in};
 use super::reporters::{ChangePace, Reporters};
 use crate::clients::Device;
+use crate::filling::{Filling, application, restart, signed_in};
 use crate::http_wire::{HttpWire, request};
 use crate::sides::{Side, cost, unlimited};
 use crate::subscribers;

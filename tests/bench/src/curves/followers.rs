@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 
-use super::filling::application;
+use crate::filling::application;
 use crate::sides::Side;
 use crate::subscribers;
 use crate::wire::Wire;

@@ -3,9 +3,9 @@
 
 use super::curve::{Curve, Growth};
 use super::curve_scale::CurveScale;
-use super::filling::{Filling, signed_in};
 use super::followers::Followers;
 use super::reporters::{ChangePace, Reporters, alternate};
+use crate::filling::{Filling, signed_in};
 use crate::sides::{Side, unlimited};
 
 /// The number of devices that report, of as many users.

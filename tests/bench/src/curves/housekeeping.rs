@@ -10,9 +10,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqliteConnection
 
 use super::curve::{Curve, CurvePoint, Growth};
 use super::curve_scale::CurveScale;
-use super::filling::{Filling, open, restart, signed_in};
 use super::housekeeping_rows::{EXPIRED_KEYS, EXPIRED_NOTIFICATIONS, EXPIRED_SESSIONS, insert};
 use crate::clients::Device;
+use crate::filling::{Filling, open, restart, signed_in};
 use crate::report::p99;
 use crate::sides::{Side, unlimited};
 

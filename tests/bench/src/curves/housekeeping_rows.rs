@@ -1,6 +1,6 @@
 //! Rows that have expired, as SQL.
 
-use super::filling::numbers;
+use crate::filling::numbers;
 
 /// Notifications, evenly over all grants. Their ids grow, as those of the server do. The number of
 /// notifications is in place of `{count}`, that of the grants in place of `{grants}`, and a table

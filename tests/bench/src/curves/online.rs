@@ -2,8 +2,8 @@
 
 use presence_tests::Server;
 
-use super::filling::{Filling, signed_in};
 use crate::clients::{Device, SignedInUser};
+use crate::filling::{Filling, signed_in};
 use crate::sides::{Side, unlimited};
 
 /// A grace time that no run reaches, in seconds.

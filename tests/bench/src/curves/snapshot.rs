@@ -8,9 +8,9 @@ use memchr::memmem::Finder;
 
 use super::curve::{Curve, CurvePoint, Growth};
 use super::curve_scale::CurveScale;
-use super::filling::{application, signed_in};
 use super::online::OnlineServer;
 use crate::clients::Device;
+use crate::filling::{application, signed_in};
 use crate::sides::{Side, cost};
 use crate::subscribers;
 

@@ -5,9 +5,9 @@ use presence_tests::Server;
 
 use super::curve::{Curve, CurvePoint, Growth};
 use super::curve_scale::CurveScale;
-use super::filling::{Filling, signed_in};
 use super::followers::Followers;
 use super::reporters::{ChangePace, Reporters, alternate};
+use crate::filling::{Filling, signed_in};
 use crate::sides::{Side, unlimited};
 use crate::system::{Half, run_on, run_on_all_cores};
 

@@ -3,11 +3,11 @@
 
 use super::curve::{Curve, Growth};
 use super::curve_scale::CurveScale;
-use super::filling::signed_in;
 use super::idle;
 use super::online::OnlineServer;
 use super::reporters::{ChangePace, Reporters, alternate};
 use crate::clients::Device;
+use crate::filling::signed_in;
 use crate::system::allow_open_files;
 
 /// Measures users whose connections were lost, and the same servers without any request.

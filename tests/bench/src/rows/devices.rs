@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clients::{self, Device, SignedInUser};
-use crate::report::{Finding, Judged, Round, Thresholds};
+use crate::report::{Finding, Judged, Pair, Round, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Side, Sides, cost};
 use crate::system::{Process, allow_open_files};
@@ -13,6 +13,8 @@ use crate::system::{Process, allow_open_files};
 const AT_ONCE: usize = 50;
 /// The time until the memory that connecting needed is released.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
+/// The time until the memory of devices that have left is released.
+const LEAVE_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let total = scale.rounds * scale.arrivals;
@@ -26,25 +28,47 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let (warm, users) = users.split_at(AT_ONCE);
     let mut measured = open(sides.measured(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
-    for connecting_users in users.chunks(scale.arrivals) {
-        // The bare servers get a new process in each round, so that this process does not have too
-        // many open files.
-        sides.restart_bare().await;
-        let mut baseline = open(sides.baseline("/ack"), warm).await;
-        let mut tungstenite = open(sides.tungstenite("/ack"), warm).await;
-        connects.push(Round {
-            baseline: connect_users(&mut baseline, connecting_users).await,
-            tungstenite: connect_users(&mut tungstenite, connecting_users).await,
-            measured: connect_users(&mut measured, connecting_users).await,
-        });
-        tokio::time::sleep(SETTLE_TIME).await;
-        memory.push(Round {
-            baseline: baseline.1.memory_each(),
-            tungstenite: tungstenite.1.memory_each(),
-            measured: measured.1.memory_each(),
-        });
+    for connecting in users.chunks(scale.arrivals) {
+        let (connect, each) = run_round(&mut sides, &mut measured, (warm, connecting)).await;
+        connects.push(connect);
+        memory.push(each);
     }
-    findings(&connects, &memory)
+    let (_, devices) = measured;
+    [findings(&connects, &memory), vec![finding_left(devices.leave().await)]].concat()
+}
+
+/// Connects further devices of each side. Returns the CPU time of each, and its memory. The bare
+/// servers get a new process in each round, so that this process does not have too many open files.
+async fn run_round(
+    sides: &mut Sides,
+    measured: &mut ConnectedSide,
+    (warm, users): (&[SignedInUser], &[SignedInUser]),
+) -> (Round<f64>, Round<f64>) {
+    sides.restart_bare().await;
+    let mut baseline = open(sides.baseline("/ack"), warm).await;
+    let mut tungstenite = open(sides.tungstenite("/ack"), warm).await;
+    let connect = Round {
+        baseline: connect_users(&mut baseline, users).await,
+        tungstenite: connect_users(&mut tungstenite, users).await,
+        measured: connect_users(measured, users).await,
+    };
+    tokio::time::sleep(SETTLE_TIME).await;
+    let memory = Round {
+        baseline: baseline.1.memory_each(),
+        tungstenite: tungstenite.1.memory_each(),
+        measured: measured.1.memory_each(),
+    };
+    (connect, memory)
+}
+
+/// The memory that is left of devices that have left, beside that while they are connected.
+fn finding_left(left: Pair) -> Finding {
+    Finding {
+        what: "a device that has left, beside one that is connected",
+        unit: "KiB of private memory",
+        rounds: vec![left],
+        judged: Judged::Ratio(Thresholds::at_most(0.9, 0.2)),
+    }
 }
 
 fn findings(connects: &[Round<f64>], memory: &[Round<f64>]) -> Vec<Finding> {
@@ -141,6 +165,16 @@ impl ConnectedDevices {
         })
         .await;
         cost.micros_each(count as u64)
+    }
+
+    /// Closes all connections, and returns the memory of each device before and after that. What
+    /// stays belongs to its user: the last update, the log for sockets that resume, and rates.
+    async fn leave(mut self) -> Pair {
+        let (connected, count) = (self.memory_each(), self.devices.len() - self.before.0);
+        self.devices.clear();
+        // The grace time ends meanwhile, and the allocator returns what it has kept.
+        tokio::time::sleep(LEAVE_TIME).await;
+        Pair::new(connected, (self.process.private_kib() - self.before.1) / count as f64)
     }
 
     /// Returns the memory of each device that was connected after the first few, in KiB.

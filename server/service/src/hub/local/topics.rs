@@ -1,9 +1,9 @@
 //! The topics of all Applications, and the releases that their streams request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use presence_core::model::ApplicationState;
 use presence_core::roster::ViewChange;
 use presence_core::stream::{HoldEnd, Retention, Stream};

@@ -7,8 +7,8 @@ use presence_tests::{Server, ServerOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqliteConnection};
 
-use super::credentials::{api_key, digest_literal, key_prefix, token};
 use crate::clients::SignedInUser;
+use crate::credentials::{api_key, digest_literal, key_prefix, token};
 use crate::sides::start_server;
 use crate::system::{Half, run_on};
 
