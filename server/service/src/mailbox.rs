@@ -71,7 +71,7 @@ impl Admissions {
 struct Proofs {
     /// The end of the first proof, if it is a session.
     first_session_until: Option<UnixMillis>,
-    /// What there is beside the first session. Boxed, since most connections have nothing more.
+    /// All others. Boxed, since most connections have nothing more.
     others: Option<Box<OtherProofs>>,
 }
 

@@ -4,8 +4,8 @@
 //! proof is checked, the session or connection is registered, and the proof is checked again: the
 //! second check sees a revocation before the registration, and a later one finds what was
 //! registered. A session is not read again if this server, which is alone, has ended nothing of its
-//! user meanwhile. [`CheckedProof`] is between the two checks; only [`ProofVerifier::confirm`] makes
-//! a [`VerifiedProof`] of it.
+//! user meanwhile. [`CheckedProof`] is between the two checks; only [`ProofVerifier::confirm`]
+//! makes a [`VerifiedProof`] of it.
 
 use std::sync::Arc;
 

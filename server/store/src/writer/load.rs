@@ -53,8 +53,8 @@ struct Draft {
     pending: Vec<i64>,
 }
 
-/// What loads read from. Without a transaction that is still the state of one moment if the server
-/// is alone: only the writer changes it, and does nothing else meanwhile.
+/// The source of loads. Without a transaction it is still the state of one moment if the server is
+/// alone: only the writer changes it, and does nothing else meanwhile.
 pub(super) struct LoadSource<'a, C> {
     pub(super) db: &'a C,
     pub(super) now: UnixMillis,

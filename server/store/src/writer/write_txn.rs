@@ -19,7 +19,7 @@ use crate::row_lock::is_shared;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, is_one_of};
 use crate::tables::{notification, user};
 
-/// What the writer knows outside of a transaction.
+/// The knowledge of the writer outside of a transaction.
 pub(super) struct WriterMemory<'a> {
     pub(super) targets: &'a mut Targets,
     pub(super) senders: &'a mut Senders,
