@@ -56,17 +56,22 @@ impl SessionLookup {
         db: &BoundedPool,
     ) -> LookupResult {
         loop {
-            let (reply, result) = oneshot::channel();
+            let (reply, mut result) = oneshot::channel();
             self.with(|waiting| waiting.push(LookupRequest { digest, reply }));
-            let runner = self.runner.lock().await;
-            if self.with(|waiting| !waiting.is_empty()) {
-                // The tasks that are ready add their requests: with them the statements are fewer.
-                tokio::task::yield_now().await;
-                reply_to_all(self.with(std::mem::take), now, db).await;
-            }
-            drop(runner);
-            if let Ok(result) = result.await {
-                return result;
+            tokio::select! {
+                biased;
+                // A caller whose reply has come runs nothing for those that came later: else each
+                // of a batch would wait for as many statements as there are callers before it.
+                result = &mut result => if let Ok(result) = result { return result },
+                runner = self.runner.lock() => {
+                    // The tasks that are ready add their requests: the statements are then fewer.
+                    tokio::task::yield_now().await;
+                    reply_to_all(self.with(std::mem::take), now, db).await;
+                    drop(runner);
+                    if let Ok(result) = result.await {
+                        return result;
+                    }
+                }
             }
         }
     }
@@ -120,4 +125,32 @@ async fn sessions(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_caller_whose_reply_has_come_waits_for_no_other_statement() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
+        let store = Store::open(&url, UnixMillis::new(0)).await.unwrap();
+        let lookup = SessionLookup::default();
+        let runner = lookup.runner.lock().await;
+        let mut finding = pin!(lookup.find([1; 32], UnixMillis::new(0), store.read()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(finding.as_mut().poll(&mut context).is_pending());
+        for request in lookup.with(std::mem::take) {
+            request.reply.send(Ok(None)).unwrap();
+        }
+        // The statements for the next callers still run.
+        assert!(matches!(finding.poll(&mut context), Poll::Ready(Ok(None))));
+        drop(runner);
+        assert!(lookup.find([1; 32], UnixMillis::new(0), store.read()).await.unwrap().is_none());
+    }
 }
