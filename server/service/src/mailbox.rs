@@ -1,11 +1,15 @@
 //! The notifications to be written to one device connection.
 
+mod proofs;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use presence_core::{CredentialGeneration, Notification, UnixMillis};
 use presence_protocol::CloseCode;
 
+pub(crate) use self::proofs::Admissions;
+use self::proofs::MailboxProofs;
 use crate::socket_waker::SocketWaker;
 
 /// A notification to be delivered to the devices of its user.
@@ -24,7 +28,7 @@ pub struct Mailbox {
     waker: Arc<SocketWaker>,
     /// The digest of the proof that opened the connection. Its session ends the connection too.
     session: [u8; 32],
-    proofs: Mutex<Proofs>,
+    proofs: Mutex<MailboxProofs>,
     deliveries: Mutex<VecDeque<PendingDelivery>>,
     /// The pending notifications that were loaded, where several servers share presence.
     loaded: Mutex<Loaded>,
@@ -43,62 +47,6 @@ enum Loaded {
 impl Default for Loaded {
     fn default() -> Self {
         Self::NotYet { was_looked_at: false }
-    }
-}
-
-/// The maximum number of earlier sessions that a connection remembers.
-const MAX_EARLIER: usize = 32;
-
-/// The digests of the sessions' tokens that let a device in, from its first connection on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Admissions(pub Vec<[u8; 32]>);
-
-impl Admissions {
-    /// Adds what is not known yet. Beyond the limit the oldest ones are forgotten: such a session
-    /// does not open the device after its end, but it does not end with it.
-    fn add(&mut self, digests: &[[u8; 32]]) {
-        for digest in digests {
-            if !self.0.contains(digest) {
-                self.0.push(*digest);
-            }
-        }
-        self.0.drain(..self.0.len().saturating_sub(MAX_EARLIER));
-    }
-}
-
-/// The proofs that let the connection in.
-#[derive(Debug, Default)]
-struct Proofs {
-    /// The end of the first proof, if it is a session.
-    first_session_until: Option<UnixMillis>,
-    /// All others. Boxed, since most connections have nothing more.
-    others: Option<Box<OtherProofs>>,
-}
-
-/// The proofs that let a connection in, except its first session.
-#[derive(Debug, Default)]
-struct OtherProofs {
-    /// The earlier sessions of the device.
-    earlier: Admissions,
-    /// The digest of the proof that renewed the connection last.
-    digest: Option<[u8; 32]>,
-    /// The generation of the newest proof, if its issuer counts them.
-    generation: Option<CredentialGeneration>,
-    /// The generation of a proof that renews the connection and is being recorded.
-    expected: Option<CredentialGeneration>,
-    /// The end of the proof that renewed it last, if it is a session.
-    last_session_until: Option<UnixMillis>,
-}
-
-impl Proofs {
-    /// Returns the other proofs, to change them.
-    fn others_mut(&mut self) -> &mut OtherProofs {
-        self.others.get_or_insert_default()
-    }
-
-    /// Returns the digest of the proof that renewed the connection last.
-    fn renewed_by(&self) -> Option<[u8; 32]> {
-        self.others.as_ref()?.digest
     }
 }
 
@@ -317,7 +265,7 @@ impl Mailbox {
         own.is_some_and(|own| own.is_older_than(generation))
     }
 
-    fn proofs(&self) -> MutexGuard<'_, Proofs> {
+    fn proofs(&self) -> MutexGuard<'_, MailboxProofs> {
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -386,7 +334,9 @@ mod tests {
         assert_eq!(admissions.0, [first, second, [3; 32], [4; 32]]);
         (0..100).for_each(|n| mailbox.renew([n; 32]));
         let last = mailbox.admissions().0;
-        assert!(last.len() <= MAX_EARLIER && last.contains(&second) && last.contains(&[99; 32]));
+        assert!(
+            last.len() <= proofs::MAX_EARLIER && last.contains(&second) && last.contains(&[99; 32])
+        );
     }
 
     #[test]

@@ -97,6 +97,7 @@ async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &Bounde
     }
 }
 
+/// The texts of the statement.
 static TEXTS: StatementTexts = StatementTexts::new();
 
 async fn sessions(

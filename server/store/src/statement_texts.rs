@@ -33,7 +33,8 @@ impl StatementTexts {
         build: impl Fn() -> Statement,
     ) -> Statement {
         let texts = if backend == DbBackend::Postgres { &self.postgres } else { &self.sqlite };
-        let place = usize::try_from(length.ilog2()).ok().filter(|_| length.is_power_of_two());
+        let place = length.checked_ilog2().filter(|_| length.is_power_of_two());
+        let place = place.and_then(|place| usize::try_from(place).ok());
         let Some(text) = place.and_then(|place| texts.get(place)) else { return build() };
         let text = text.get_or_init(|| build().sql);
         let statement = Statement::from_sql_and_values(backend, text, values);
@@ -65,6 +66,7 @@ mod tests {
             (1, DbBackend::Sqlite, 0),
             (4, DbBackend::Sqlite, 1),
             (4, DbBackend::Postgres, 1),
+            (0, DbBackend::Sqlite, 1),
             (3, DbBackend::Sqlite, 1),
             (512, DbBackend::Postgres, 1),
             (1024, DbBackend::Postgres, 1),
